@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tinynet.graph import Node, reachable
-from tinynet.rules import COMPOSED, TABLE, reductions
+from tinynet.rules import COMPOSED, TABLE, name_of, reductions
 from tinynet.rules import shapes as moves
 from tinynet.tensor import node_of
 from tinynet.testing import GradcheckError, gradcheck
 from tinynet.testing.strategies import cases
 
 ROWS = {row.name: fun for fun, row in TABLE.items()}
-OPERATIONS = ROWS | {f"np.{fun.__name__}": fun for fun in COMPOSED}
+OPERATIONS = ROWS | {name_of(fun): fun for fun in COMPOSED}
 UFUNCS = {name: fun for name, fun in ROWS.items() if isinstance(fun, np.ufunc) and fun is not np.matmul}
 STEPS = (np.sign, np.floor, np.ceil, np.trunc, np.rint, np.round)  # their derivative is 0
 
@@ -61,7 +61,7 @@ def apply(fun, call, values):
 
 
 def as_list(result):
-    return result if isinstance(result, list) else [result]
+    return list(result) if isinstance(result, list | tuple) else [result]
 
 
 def fewer(n):

@@ -9,7 +9,7 @@ from tinynet.arraymethods import ArrayMethods
 from tinynet.dtypes import REAL_KINDS, as_array
 from tinynet.errors import GradientError, ShapeError
 from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Node, backward, owned
-from tinynet.rules import COMPOSED, NO_PARAMS, PLAIN, REDUCTIONS, TABLE, Rule, getitem, setitem
+from tinynet.rules import COMPOSED, NO_PARAMS, PLAIN, TABLE, UFUNC_METHODS, Layout, Rule, called, getitem, name_of, setitem
 
 __all__ = ["Tensor", "tensor"]
 
@@ -299,7 +299,8 @@ class Tensor(ArrayMethods):
 
     def __getitem__(self, index: Any) -> "Tensor":
         """``self[index]`` with everything NumPy can index by; repeated positions sum their gradients."""
-        return _record(getitem, (self,), {"index": index})
+        item: Tensor = _record(getitem, (self,), {"index": index})
+        return item
 
     def __setitem__(self, index: Any, value: Any) -> None:
         """``self[index] = value``: the tensor takes a new array, so that what was computed from it before stays true.
@@ -349,7 +350,7 @@ class Tensor(ArrayMethods):
                 return _record(row, args, NO_PARAMS)
             return _record(row, *row.bind(args, kwargs))
         if function in COMPOSED:
-            return COMPOSED[function](*args, **kwargs)
+            return called(function, COMPOSED[function], args, kwargs)
         if function in PLAIN:
             return function(*_plain(args), **_plain(kwargs))
         raise _no_rule(function)
@@ -389,7 +390,7 @@ def wrap(data: Any, node: Any) -> Tensor:
     return result
 
 
-def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Tensor:
+def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     """Compute an operation, and record it if an operand requires a gradient."""
     arrays: list[Any] = []
     parents = []
@@ -413,10 +414,24 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Tensor:
     except (ValueError, TypeError, IndexError) as error:
         raise row.explain(error, arrays) from error
     if type(out) is not np.ndarray:
+        if isinstance(out, tuple | list):
+            return _several(row, arrays, params, out, parents if tracked and GRAD_ENABLED.get() else None)
         out = _result(out, row)
     if tracked and GRAD_ENABLED.get() and out.dtype.kind == "f":
         return wrap(out, Node(row, arrays, params, out, parents))
     return wrap(out, None)
+
+
+def _several(row: Rule, arrays: list[Any], params: dict[str, Any], results: Any, parents: list[Any] | None) -> Any:
+    """The results of an operation that has several, as tensors in the same kind of tuple."""
+    if parents is None:
+        tensors: Any = [wrap(_result(x, row), None) for x in results]
+    else:
+        layout = Layout(results)
+        flat = layout.join(results)
+        parts = layout.apart(wrap(flat, Node(layout.rule(row), arrays, params, flat, parents)))
+        tensors = [x if isinstance(x, Tensor) else wrap(x, None) for x in parts]
+    return type(results)(*tensors) if hasattr(results, "_fields") else type(results)(tensors)
 
 
 def _constant(x: Any, row: Rule) -> Any:
@@ -493,9 +508,12 @@ def _other_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
         )
     if ufunc in PLAIN:
         return getattr(ufunc, method)(*_plain(inputs), **_plain(kwargs))
-    if method == "reduce" and ufunc in REDUCTIONS:
+    if ufunc in UFUNC_METHODS.get(method, ()):
         x, axis, *rest = (*inputs, kwargs.pop("axis", 0)) if len(inputs) < 2 else inputs
-        return REDUCTIONS[ufunc](x, axis, *rest, **kwargs)
+        return UFUNC_METHODS[method][ufunc](x, axis, *rest, **kwargs)
+    if method == "outer" and ufunc in TABLE and len(inputs) == 2 and not kwargs:
+        a, b = inputs
+        return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
     if method == "__call__" and ufunc in TABLE:
         unknown = ", ".join(f"{key}=" for key in kwargs)
         raise TypeError(f"{name} on a tensor takes no {unknown}; use .astype or np.where around it")
@@ -503,12 +521,9 @@ def _other_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 
 def _no_rule(function: Any, name: str = "") -> TypeError:
-    if not name:
-        module = getattr(function, "__module__", None) or "numpy"
-        name = f"{module}.{function.__name__}".replace("numpy.", "np.", 1)
     return TypeError(
-        f"{name} has no gradient rule; use .data or .detach() for the value alone, or give an operation of your own a rule "
-        "with tn.primitive"
+        f"{name or name_of(function)} has no gradient rule; use .data or .detach() for the value alone, or give an "
+        "operation of your own a rule with tn.primitive"
     )
 
 

@@ -13,11 +13,14 @@ An operation with any number of operands gives one function for all of them, whi
 
     rule(np.concatenate, each=lambda i, g, out, *xs, axis=0: ...)
 
+An operation with several results (`numpy.linalg.qr`) is written no differently: `g` and `out` are then tuples, with zeros
+where a result was not used.
+
 Since a vjp is made of NumPy calls, it runs on arrays, on tensors (which builds the graph of the second derivative) and on
 a recorder's arrays, all by NumPy's own dispatch.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -26,7 +29,8 @@ import numpy as np
 from tinynet.errors import ShapeError
 
 __all__ = [
-    "AT_ZERO", "COMPOSED", "NO_PARAMS", "POSITIVE", "REAL", "TABLE", "UNIT", "Interval", "Rule", "composed", "rule",
+    "AT_ZERO", "COMPOSED", "NO_PARAMS", "POSITIVE", "REAL", "TABLE", "UNIT", "Interval", "Rule", "called", "composed",
+    "name_of", "rule",
 ]
 
 Vjp = Callable[..., Any]
@@ -50,6 +54,7 @@ def AT_ZERO(x: Any) -> Any:
 
 
 NO_PARAMS: dict[str, Any] = {}
+NO_CONVENTIONS: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
 _REQUIRED = object()
 """Stands for the default of a parameter that has none."""
@@ -86,6 +91,11 @@ class Rule:
         distance from them; ``None`` where the operation is smooth on its domain.
     remedy : str
         What a person can do about shapes that do not fit.
+    at : mapping
+        The convention where there is no derivative, or a remarkable one: operands (numbers, or nested tuples of them) and
+        the gradient of each for a cotangent of ones, such as ``{(1.0, 1.0): (0.5, 0.5)}`` for a tie of `numpy.maximum`.
+    source : str
+        Where the formula of the derivative comes from, if it is not plain calculus.
     """
 
     def __init__(
@@ -97,6 +107,8 @@ class Rule:
         domain: tuple[Interval, ...],
         kinks: Callable[..., Any] | None,
         remedy: str,
+        at: Mapping[tuple[Any, ...], tuple[Any, ...]] = NO_CONVENTIONS,
+        source: str = "",
     ) -> None:
         self.fun = fun
         self.vjps = vjps
@@ -104,6 +116,8 @@ class Rule:
         self.domain = domain
         self.kinks = kinks
         self.remedy = remedy
+        self.at = at
+        self.source = source
         self._unpack = unpack
         self.arity = -1 if isinstance(vjps, _Each) else len(vjps)
 
@@ -113,23 +127,15 @@ class Rule:
     @cached_property
     def name(self) -> str:
         """The name a person knows the operation by, such as ``np.add``."""
-        module = getattr(self.fun, "__module__", None) or "numpy"  # a ufunc has no module before NumPy 2.2
-        prefix = {"numpy": "np.", "tinynet": "tn."}.get(module.partition(".")[0], "")
-        middle = "linalg." if module == "numpy.linalg" else ""
-        return f"{prefix}{middle}{self.fun.__name__}"
+        return name_of(self.fun)
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into operands and parameters, as the operation's own signature has them."""
         if len(args) == self.arity and (not kwargs or kwargs.keys() <= self._known):
             return args, kwargs
         if self._unpack is not None:
-            try:
-                return self._unpack(*args, **kwargs)
-            except TypeError as error:
-                _, parentheses, complaint = str(error).partition("() ")  # Python's own words about the arguments
-                if not parentheses:
-                    raise
-                raise TypeError(f"{self.name} on a tensor {complaint}") from None
+            operands, params = called(self.fun, self._unpack, args, kwargs)
+            return operands, params
         return self._bind_by_signature(args, kwargs)
 
     def _bind_by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -179,6 +185,25 @@ class Rule:
         return IndexError(message) if isinstance(error, IndexError) else TypeError(message)
 
 
+def called(fun: Callable[..., Any], stand_in: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What `stand_in` makes of a call of `fun`; Python's own words about wrong arguments are told of `fun`."""
+    try:
+        return stand_in(*args, **kwargs)
+    except TypeError as error:
+        name, _, complaint = str(error).partition("() ")
+        if name != stand_in.__qualname__:
+            raise
+        raise TypeError(f"{name_of(fun)} on a tensor {complaint}") from None
+
+
+def name_of(fun: Callable[..., Any]) -> str:
+    """The name a person knows a function by: ``np.add``, ``np.linalg.inv``, ``tn.erf``; the bare name of a person's own."""
+    module = getattr(fun, "__module__", None) or "numpy"  # a ufunc has no module before NumPy 2.2
+    top, _, rest = module.partition(".")
+    prefix = {"numpy": f"np.{rest}.".replace("..", "."), "tinynet": "tn."}.get(top, "")
+    return f"{prefix}{fun.__name__}"
+
+
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
     """The names of a function's parameters with their defaults, and whether it takes keywords of any name."""
     from inspect import Parameter, signature  # 8 ms that most programs never need
@@ -207,6 +232,8 @@ def rule(
     domain: Interval | tuple[Interval, ...] = REAL,
     kinks: Callable[..., Any] | None = None,
     remedy: str | None = None,
+    at: Mapping[tuple[Any, ...], tuple[Any, ...]] = NO_CONVENTIONS,
+    source: str = "",
 ) -> Rule:
     """Enter a row in the table; see this module's head for how a row is written and `Rule` for the columns.
 
@@ -216,7 +243,7 @@ def rule(
     if remedy is None:
         remedy = _BROADCAST if isinstance(fun, np.ufunc) else ""
     domains = (domain,) if isinstance(domain, Interval) else domain
-    row = Rule(fun, _Each(each) if each is not None else vjps, forward or fun, unpack, domains, kinks, remedy)
+    row = Rule(fun, _Each(each) if each is not None else vjps, forward or fun, unpack, domains, kinks, remedy, at, source)
     TABLE[fun] = row
     return row
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from tinynet.rules import COMPOSED, TABLE, Interval, Primitive, Rule
-from tinynet.testing.strategies import moves, values
+from tinynet.rules import COMPOSED, TABLE, Interval, Primitive, Rule, name_of
+from tinynet.testing.strategies import matrices, moves, orders, statistics, values
 from tinynet.testing.strategies.arrays import arrays, bounds, broadcastable_shapes, clear_of_kinks
 from tinynet.testing.strategies.calls import Call
 
@@ -52,11 +52,10 @@ def cases(operation: Callable[..., Any] | Rule) -> st.SearchStrategy[Call]:
         raise LookupError(f"{getattr(fun, '__name__', fun)} is not in the rule table")
     if row is not None and _is_elementwise(row):
         return _elementwise(row)
-    name = row.name if row is not None else f"np.{fun.__name__}"
-    raise LookupError(f"{name} is not elementwise and has no case; write one in tinynet/testing/strategies")
+    raise LookupError(f"{name_of(fun)} is not elementwise and has no case; write one in tinynet/testing/strategies")
 
 
-_LISTED = values.CASES | moves.CASES
+_LISTED = values.CASES | moves.CASES | statistics.CASES | matrices.CASES | orders.CASES
 
 
 def _is_elementwise(row: Rule) -> bool:
