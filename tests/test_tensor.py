@@ -443,12 +443,28 @@ def test_data_of_another_kind_is_refused(x):
 
 def test_a_primitive_that_gives_no_array_is_named():
     @tn.primitive
-    def pair(x):
-        return x, x
+    def text(x):
+        return "x"
 
-    pair.defvjp(lambda g, out, x: g)
-    with pytest.raises(TypeError, match=r"pair computed a tuple; .*one array"):
-        pair(tn.tensor([1.0], requires_grad=True))
+    text.defvjp(lambda g, out, x: g)
+    with pytest.raises(TypeError, match=r"text computed a str; .*an array"):
+        text(tn.tensor([1.0], requires_grad=True))
+
+
+def test_an_operation_with_several_results():
+    @tn.primitive
+    def parts(x, y):
+        return x * y, x > 0, np.sin(x).astype(np.float32)
+
+    parts.defvjp(lambda g, out, x, y: g[0] * y + g[2] * np.cos(x), lambda g, out, x, y: g[0] * x)
+    xs = [np.array([0.3, -0.4]), np.array([[1.0], [2.0]])]
+    tn.testing.gradcheck(lambda x, y: parts(x, y)[0], xs, order=2)
+    product, positive, sine = parts(*(tn.tensor(x, requires_grad=True) for x in xs))
+    assert (product.dtype, positive.dtype, sine.dtype) == (np.float64, np.bool_, np.float32)
+    assert (product.requires_grad, positive.requires_grad, sine.requires_grad) == (True, False, True)
+    x = tn.tensor(xs[0], requires_grad=True)
+    parts(x, 1.0)[2].backward([1.0, 10.0])
+    np.testing.assert_allclose(x.grad, np.cos(xs[0]) * [1.0, 10.0])
 
 
 def test_a_vjp_may_take_any_parameters():

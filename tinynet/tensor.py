@@ -424,13 +424,12 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
 
 def _several(row: Rule, arrays: list[Any], params: dict[str, Any], results: Any, parents: list[Any] | None) -> Any:
     """The results of an operation that has several, as tensors in the same kind of tuple."""
-    if parents is None:
-        tensors: Any = [wrap(_result(x, row), None) for x in results]
-    else:
-        layout = Layout(results)
-        flat = layout.join(results)
+    parts: Any = [_result(x, row) for x in results]
+    if parents is not None and any(x.dtype.kind == "f" for x in parts):
+        layout = Layout(parts)
+        flat = layout.join(parts)
         parts = layout.apart(wrap(flat, Node(layout.rule(row), arrays, params, flat, parents)))
-        tensors = [x if isinstance(x, Tensor) else wrap(x, None) for x in parts]
+    tensors = [x if isinstance(x, Tensor) else wrap(x, None) for x in parts]
     return type(results)(*tensors) if hasattr(results, "_fields") else type(results)(tensors)
 
 
@@ -461,7 +460,7 @@ def _result(out: Any, row: Rule) -> Any:
         return np.asarray(out)
     if hasattr(type(out), "__array_function__"):
         return out  # an array type that records what is done to it
-    raise TypeError(f"{row.name} computed a {type(out).__name__}; an operation returns one array")
+    raise TypeError(f"{row.name} computed a {type(out).__name__}; an operation returns an array, or a tuple of them")
 
 
 def node_of(output: Tensor) -> Any:

@@ -20,8 +20,7 @@ class Layout:
     """How the results of one call lie in one flat array; what is not floating (an exponent) stays beside it as it is."""
 
     def __init__(self, results: Sequence[Any]) -> None:
-        arrays = [np.asarray(x) for x in results]
-        self._results = [(x.shape, x.dtype, None if x.dtype.kind == "f" else x) for x in arrays]
+        self._results = [(x.shape, x.dtype, None if x.dtype.kind == "f" else x) for x in results]
 
     def join(self, results: Sequence[Any]) -> Any:
         """The floating results in one flat array."""
