@@ -27,16 +27,21 @@ LAYERS = {
     "arraymethods": BASE | {"rules"},
     "tensor": BASE | {"rules", "graph", "arraymethods"},
     "autograd": BASE | {"rules", "graph", "tensor"},
-    "transforms": BASE | {"rules", "graph", "tensor"},
+    "trees": set(),
+    "transforms": BASE | {"rules", "graph", "tensor", "autograd", "trees"},
+    "custom": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "trees"},
     "nn": BASE | {"rules", "graph", "tensor"},
     "optim": BASE | {"graph", "tensor", "nn"},
     "data": BASE,
     "training": BASE | {"graph", "tensor", "nn", "optim", "data"},
-    "testing": BASE | {"rules", "graph", "tensor", "autograd", "transforms"},
+    "testing": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "custom", "trees"},
     "plot": BASE | {"graph", "tensor", "nn", "training"},
 }
 INSTALLED = {"numpy", *sys.stdlib_module_names}
-OPTIONAL = {"matplotlib", "tqdm", "sklearn", "hypothesis", "safetensors"}
+OPTIONAL = {"matplotlib", "tqdm", "sklearn", "hypothesis", "safetensors", "jax"}
+NEED_HYPOTHESIS = tuple(
+    f"tinynet.testing.{name}" for name in ("strategies", "checks", "rulechecks", "independent", "fuzz", "coverage")
+)
 PUBLIC = ["", ".nn", ".nn.functional", ".nn.init", ".optim", ".data", ".training", ".testing", ".plot", ".autograd"]
 
 
@@ -92,7 +97,7 @@ def test_imports_have_no_cycle():
 
 def test_run_time_needs_numpy_alone():
     for name, tree in MODULES.items():
-        if not name.startswith("tinynet.testing.strategies"):
+        if not name.startswith(NEED_HYPOTHESIS):
             assert {target.partition(".")[0] for target in imported_at_once(tree)} <= {"tinynet", *INSTALLED}, name
         assert {target.partition(".")[0] for target in imported([tree])} <= {"tinynet", *INSTALLED, *OPTIONAL}, name
 
@@ -107,7 +112,7 @@ def test_a_plain_import_loads_little():
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("tinynet.testing.strategies")])
+@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(NEED_HYPOTHESIS)])
 def test_all_names_exist(name):
     module = importlib.import_module(name)
     names = getattr(module, "__all__", None)

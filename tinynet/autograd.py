@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tinynet.errors import GradientError
-from tinynet.graph import backward, enable_grad, owned
+from tinynet.graph import backward, behind_hooks, enable_grad, owned
 from tinynet.tensor import Tensor, cotangent, node_of, wrap
 
 __all__ = ["grad"]
@@ -60,19 +62,58 @@ def grad(
         given = [None] * len(outs)
     if len(given) != len(outs):
         raise ValueError(f"autograd.grad: {len(outs)} outputs but {len(given)} grad_outputs; give one cotangent an output")
-    seeds: dict[Any, Any] = {}
-    for output, gradient in zip(outs, given, strict=True):
-        seed: Any = cotangent(output, gradient)
-        if create_graph:
-            seed = gradient if isinstance(gradient, Tensor) else wrap(seed, None)
-        node = node_of(output)
-        seeds[node] = seeds[node] + seed if node in seeds else seed
-    nodes = [node_of(x) for x in ins]
     retain = create_graph if retain_graph is None else retain_graph
-    with enable_grad():
-        found = backward(seeds, nodes, wrap=wrap if create_graph else None, retain=retain)
-    unused = [i for i, node in enumerate(nodes) if node not in found]
+    roots = [node_of(output) for output in outs]
+    seeds = [_seed(output, gradient, create_graph) for output, gradient in zip(outs, given, strict=True)]
+    gradients = pull_back(roots, seeds, [behind_hooks(node_of(x)) for x in ins], create_graph, retain)
+    unused = [i for i, g in enumerate(gradients) if g is None]
     if unused and not allow_unused:
         raise GradientError(f"autograd.grad: the outputs do not depend on input {unused[0]}; allow_unused=True gives None")
-    gradients = (found.get(node) for node in nodes)
-    return tuple(g if g is None or isinstance(g, Tensor) else wrap(owned(g), None) for g in gradients)
+    return tuple(g if g is None or isinstance(g, Tensor) else wrap(g, None) for g in gradients)
+
+
+def _seed(output: Tensor, gradient: Any, create_graph: bool) -> Any:
+    seed = cotangent(output, gradient)
+    if not create_graph:
+        return seed
+    return gradient if isinstance(gradient, Tensor) else wrap(seed, None)
+
+
+def pull_back(
+    roots: Sequence[Any], seeds: Sequence[Any], nodes: Sequence[Any], create_graph: bool, retain: bool, through: bool = True
+) -> list[Any]:
+    """The cotangent of each node, given those of the roots.
+
+    Parameters
+    ----------
+    roots, nodes : sequence of nodes
+        What to start from, and what to know the cotangents of.
+    seeds : sequence of array or Tensor
+        The cotangent of each root; those of a root that is named twice are summed.
+    create_graph : bool
+        Build the graph of the result; the seeds are tensors then.
+    retain, through : bool
+        As for `tinynet.graph.backward`.
+
+    Returns
+    -------
+    list
+        One an element of `nodes`: an array that nothing else refers to, a tensor if `create_graph`, or None where no
+        cotangent arrives.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> from tinynet.autograd import pull_back
+    >>> from tinynet.tensor import node_of
+    >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+    >>> pull_back([node_of(x * x)], [np.array([1.0, 10.0])], [node_of(x)], create_graph=False, retain=False)
+    [array([ 2., 40.])]
+    """
+    sums: dict[Any, Any] = {}
+    for root, seed in zip(roots, seeds, strict=True):
+        sums[root] = sums[root] + seed if root in sums else seed
+    with enable_grad():
+        found = backward(sums, nodes, wrap=wrap if create_graph else None, retain=retain, through=through)
+    gradients = [g if g is None or isinstance(g, Tensor) else owned(g) for g in map(found.get, nodes)]
+    return [wrap(g, None) if create_graph and isinstance(g, np.ndarray) else g for g in gradients]

@@ -2,7 +2,8 @@
 
 A node is not a tensor: it holds an operation's row, its operands as plain arrays, its result and its parents' nodes.
 Nodes are numbered as they are made, so taking them newest first is a reverse topological order: no recursion, one visit a
-node. A leaf is any object with the number `LEAF_NUMBER` and no parents (a tensor is its own leaf): older than every node.
+node. A leaf is any object with the number `LEAF_NUMBER`, no parents, and `hooks` (a tensor is its own leaf): older
+than every node.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,14 +17,14 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import GraphError, RuleError
-from tinynet.rules.table import Rule
+from tinynet.rules.table import REAL, Rule
 
 __all__ = [
-    "GRAD_ENABLED", "LEAF_NUMBER", "Node", "backward", "enable_grad", "is_grad_enabled", "no_grad", "owned", "reachable",
-    "unbroadcast",
+    "GRAD_ENABLED", "LEAF_NUMBER", "Hook", "HookHandle", "Node", "backward", "behind_hooks", "enable_grad", "hooks_of",
+    "is_grad_enabled", "next_number", "no_grad", "owned", "reachable", "unbroadcast",
 ]
 
-_next_number = count().__next__
+next_number = count().__next__
 LEAF_NUMBER = -1
 
 
@@ -38,7 +39,7 @@ class Node:
         self.params = params
         self.out = out
         self.parents = parents
-        self.number = _next_number()
+        self.number: float = next_number()
 
 
 def backward(
@@ -47,6 +48,7 @@ def backward(
     *,
     wrap: Callable[[Any, Any], Any] | None = None,
     retain: bool = False,
+    through: bool = True,
 ) -> dict[Any, Any]:
     """Pull cotangents back through the graph.
 
@@ -60,6 +62,9 @@ def backward(
         ``wrap(array, node)`` makes a tensor. When given, the rules run on tensors, which builds the graph of the derivative.
     retain : bool
         Keep the nodes usable for another pass.
+    through : bool
+        Whether a cotangent goes on behind a wanted node to the wanted nodes that this one was computed from. If not, each is
+        taken for an independent variable.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def backward(
         g = pending.pop(node)
         if useful is not None and node in targets:
             found[node] = g
-            if useful.isdisjoint(node.parents):
+            if not through or useful.isdisjoint(node.parents):
                 continue  # nothing is asked of what lies behind, which may be asked for later
         rule, operands, params, out, parents = node.rule, node.operands, node.params, node.out, node.parents
         if operands is None:
@@ -93,7 +98,10 @@ def backward(
             vjp = rule.vjps[i]
             if vjp is None:
                 continue
-            d = vjp(g, out, *operands, **params) if params else vjp(g, out, *operands)
+            try:
+                d = vjp(g, out, *operands, **params) if params else vjp(g, out, *operands)
+            except np.linalg.LinAlgError as error:
+                raise rule.explain(error, operands) from error
             x = operands[i]
             try:
                 if d.shape != x.shape:
@@ -114,8 +122,12 @@ def backward(
         if not retain:
             node.operands = node.out = None  # a later pass through this node is an error
     if useful is None:
-        return pending
-    found.update((leaf, g) for leaf, g in pending.items() if leaf in targets)
+        found = pending
+    else:
+        found.update((leaf, g) for leaf, g in pending.items() if leaf in targets)
+    for node, g in found.items():
+        if node.number == LEAF_NUMBER and node.hooks:
+            found[node] = hooked(g, node.hooks)
     return found
 
 
@@ -134,6 +146,68 @@ def reachable(roots: Iterable[Any]) -> list[Any]:
                 seen.add(parent)
                 stack.append(parent)
     return sorted(seen, key=attrgetter("number"), reverse=True)
+
+
+# Hooks ---------------------------------------------------------------------------------------------------------------
+
+Hook = Callable[[Any], Any]
+
+
+def hooks_of(node: Node) -> dict[int, Hook]:
+    """The functions that a node's cotangent passes through before it goes on.
+
+    A hook is an operation: the node becomes the identity of what it was, whose rule calls the functions, and what was
+    computed from it before goes through them too.
+    """
+    if node.operands is None:
+        raise _freed()
+    if node.rule is not _HOOKED:
+        inner = Node(node.rule, node.operands, node.params, node.out, node.parents)
+        inner.number = node.number - 0.5  # older than the node, newer than its parents
+        node.rule, node.operands, node.params, node.parents = _HOOKED, (node.out,), {"hooks": {}}, (inner,)
+    hooks: dict[int, Hook] = node.params["hooks"]
+    return hooks
+
+
+def behind_hooks(node: Any) -> Any:
+    """The node that receives the cotangent when the hooks have run."""
+    return node.parents[0] if isinstance(node, Node) and node.rule is _HOOKED else node
+
+
+def hooked(g: Any, hooks: dict[int, Hook]) -> Any:
+    """The cotangent after each hook has run: what it returned, if it returned something."""
+    for function in list(hooks.values()):
+        if isinstance(g, np.ndarray):
+            g = g.view()
+            g.flags.writeable = False  # others may see the same array
+        d = function(g)
+        if d is None:
+            continue
+        if np.shape(d) != g.shape:
+            raise RuleError(f"a gradient hook returned shape {np.shape(d)} for a gradient of shape {g.shape}; it must keep it")
+        g = np.asarray(d, g.dtype) if isinstance(g, np.ndarray) else d
+    return g
+
+
+def hook(x: Any, hooks: dict[int, Hook]) -> Any:
+    """The operation that a hook is: it gives back its operand."""
+    return x
+
+
+_HOOKED = Rule(hook, [lambda g, out, x, hooks: hooked(g, hooks)], hook, None, (REAL,), None, "")
+
+
+class HookHandle:
+    """What `Tensor.register_hook` returns, to take the hook away again."""
+
+    def __init__(self, hooks: dict[int, Hook], function: Hook) -> None:
+        self._hooks = hooks
+        self._key = next_number()
+        hooks[self._key] = function
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self._key, None)
 
 
 def _freed() -> GraphError:

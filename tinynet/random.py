@@ -1,16 +1,20 @@
 """Randomness is an argument: an int seed, a `numpy.random.Generator`, or the default generator of this thread or coroutine."""
 
+from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.random import Generator
 
-__all__ = ["as_generator", "manual_seed"]
+__all__ = ["as_generator", "manual_seed", "rewound", "watched"]
 
 _default: ContextVar["Generator"] = ContextVar("tinynet_default_generator")
+_watched: ContextVar["dict[Generator, Any] | None"] = ContextVar("tinynet_watched_generators", default=None)
 
 
 def manual_seed(seed: int) -> "Generator":
@@ -53,10 +57,35 @@ def as_generator(rng: "int | Generator | None" = None) -> "Generator":
     -------
     numpy.random.Generator
     """
-    if rng is not None:
-        return np.random.default_rng(rng)
-    generator = _default.get(None)
+    generator = np.random.default_rng(rng) if rng is not None else _default.get(None)
     if generator is None:
         generator = np.random.default_rng()
         _default.set(generator)
+    states = _watched.get()
+    if states is not None:
+        states.setdefault(generator, generator.bit_generator.state)
     return generator
+
+
+@contextmanager
+def watched() -> "Iterator[dict[Generator, Any]]":
+    """Note the state that each generator is in when it is first asked for within; see `rewound`."""
+    states: dict[Generator, Any] = {}
+    token = _watched.set(states)
+    try:
+        yield states
+    finally:
+        _watched.reset(token)
+
+
+@contextmanager
+def rewound(states: "dict[Generator, Any]") -> "Iterator[None]":
+    """Put generators back into noted states, so that they draw the same again, and afterwards where they were."""
+    now = {generator: generator.bit_generator.state for generator in states}
+    try:
+        for generator, state in states.items():
+            generator.bit_generator.state = state
+        yield
+    finally:
+        for generator, state in now.items():
+            generator.bit_generator.state = state
