@@ -1,4 +1,4 @@
-"""Rules of the products: matmul and dot in all of NumPy's cases, einsum, tensordot, outer."""
+"""Rules of the products: matmul and dot in all of NumPy's cases and their kin, chains and powers, einsum."""
 
 from math import prod
 from typing import Any
@@ -105,6 +105,126 @@ def _inner(a: Any, b: Any) -> Any:
 def _vdot(a: Any, b: Any) -> Any:
     return np.dot(np.ravel(a), np.ravel(b))
 
+
+@composed(np.kron)
+def _kron(a: Any, b: Any) -> Any:
+    """Blocks a[i, j] · b: the axes of the two alternate, then merge in pairs."""
+    ndim = max(np.ndim(a), np.ndim(b))
+    outside, inside = ((1,) * (ndim - np.ndim(x)) + np.shape(x) for x in (a, b))
+    left = np.reshape(a, [length for n in outside for length in (n, 1)])
+    right = np.reshape(b, [length for n in inside for length in (1, n)])
+    return np.reshape(left * right, [m * n for m, n in zip(outside, inside, strict=True)])
+
+
+@composed(np.cross)
+def _cross(a: Any, b: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """a₁b₂ - a₂b₁, a₂b₀ - a₀b₂, a₀b₁ - a₁b₀ (vectors of length 3; those of length 2 are on their way out of NumPy)."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(a, axisa, -1), np.moveaxis(b, axisb, -1)
+    if a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ShapeError(f"np.cross: vectors have length 3, not {a.shape[-1]} and {b.shape[-1]}; append a zero with np.pad")
+    (a0, a1, a2), (b0, b1, b2) = ([x[..., i] for i in range(3)] for x in (a, b))
+    return np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=axisc)
+
+
+def _vecdot_vjp(g: Any, x: Any, other: Any, axis: int) -> Any:
+    """g · other; the axis is counted in each operand by itself, and so put back from the end."""
+    return np.moveaxis(g[..., None] * np.moveaxis(other, axis, -1), -1, axis if axis < 0 else axis - x.ndim)
+
+
+rule(
+    np.vecdot,
+    lambda g, out, x1, x2, axis=-1: _vecdot_vjp(g, x1, x2, axis),
+    lambda g, out, x1, x2, axis=-1: _vecdot_vjp(g, x2, x1, axis),
+)
+
+if hasattr(np, "matvec"):  # NumPy 2.2
+    rule(
+        np.matvec,
+        lambda g, out, x1, x2: g[..., :, None] * x2[..., None, :],
+        lambda g, out, x1, x2: np.vecmat(g, x1),
+        remedy=_MATMUL_REMEDY,
+    )
+    rule(
+        np.vecmat,
+        lambda g, out, x1, x2: np.matvec(x2, g),
+        lambda g, out, x1, x2: x1[..., :, None] * g[..., None, :],
+        remedy=_MATMUL_REMEDY,
+    )
+
+# The array API's names -----------------------------------------------------------------------------------------------
+
+
+@composed(np.linalg.matmul)
+def _linalg_matmul(x1: Any, x2: Any, /) -> Any:
+    """`numpy.matmul`."""
+    return np.matmul(x1, x2)
+
+
+@composed(np.linalg.tensordot)
+def _linalg_tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
+    """`numpy.tensordot`."""
+    return np.tensordot(x1, x2, axes)
+
+
+@composed(np.linalg.vecdot)
+def _linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """`numpy.vecdot`."""
+    return np.vecdot(x1, x2, axis=axis)  # type: ignore[call-overload]
+
+
+@composed(np.linalg.outer)
+def _linalg_outer(x1: Any, x2: Any, /) -> Any:
+    """`numpy.outer` of vectors."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        raise ShapeError(f"np.linalg.outer: takes vectors, not shapes {np.shape(x1)} and {np.shape(x2)}; np.outer ravels them")
+    return np.outer(x1, x2)
+
+
+@composed(np.linalg.cross)
+def _linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
+    """`numpy.cross`."""
+    return np.cross(x1, x2, axis=axis)
+
+
+# Chains and powers ---------------------------------------------------------------------------------------------------
+
+
+def _multi_dot_vjp(i: int, g: Any, out: Any, *arrays: Any) -> Any:
+    """The cotangent between the transposes of what stands left and right of operand `i`, in a chain of the same length."""
+    if len(arrays) == 2:  # which NumPy takes for a dot, with as many axes as that may have
+        return (_dot_left if i == 0 else _dot_right)(g, *arrays)
+    rows, columns = arrays[0].shape[:-1], arrays[-1].shape[1:]  # () where a chain begins or ends with a vector
+    chain = [arrays[0][None] if rows == () else arrays[0], *arrays[1:]]
+    if columns == ():
+        chain[-1] = chain[-1][:, None]
+    g = np.reshape(g, (*(rows or (1,)), *(columns or (1,))))
+    left, right = [x.T for x in chain[:i]], [x.T for x in chain[i + 1 :]]
+    return np.linalg.multi_dot([*left[::-1], g, *right[::-1]]).reshape(arrays[i].shape)
+
+
+rule(
+    np.linalg.multi_dot,
+    each=_multi_dot_vjp,
+    forward=lambda *arrays: np.linalg.multi_dot(arrays),
+    unpack=lambda arrays: (tuple(arrays), {}),
+    remedy=_MATMUL_REMEDY,
+)
+
+
+def _block_triangular(a: Any, corner: Any) -> Any:
+    """The block matrix [[a, corner], [0, a]]."""
+    above = np.concatenate([a, corner], axis=-1)
+    below = np.concatenate([np.zeros_like(a), a], axis=-1)
+    return np.concatenate([above, below], axis=-2)
+
+
+rule(
+    np.linalg.matrix_power,  # a function of [[A, E], [0, A]] has its derivative at A in the direction E in the upper corner
+    lambda g, out, a, n: np.linalg.matrix_power(_block_triangular(a.mT, g), n)[..., : a.shape[-1], a.shape[-1] :],
+    source="Mathias 1996, A chain rule for matrix functions and applications",
+)
 
 # einsum --------------------------------------------------------------------------------------------------------------
 
