@@ -275,10 +275,9 @@ def test_out_and_in_place_on_an_array_are_errors(x):
 @pytest.mark.parametrize(
     ("call", "name"),
     [
-        (lambda x: np.linalg.cond(x), "np.linalg.cond"),
-        (lambda x: np.i0(x), "np.i0"),
+        (lambda x: np.linalg.eigvals(x), "np.linalg.eigvals"),
         (lambda x: np.fft.fft2(x), "np.fft.fft2"),
-        (lambda x: np.nextafter(x, 1), "np.nextafter"),
+        (lambda x: np.roots(x[0]), "np.roots"),
         (lambda x: np.exp.at(x, 0), "np.exp.at"),
         (lambda x: np.subtract.reduce(x), "np.subtract.reduce"),
     ],
@@ -291,12 +290,11 @@ def test_a_function_without_a_rule_is_named_with_the_way_out(x, call, name):
 @pytest.mark.parametrize(
     "call",
     [
-        lambda x: np.sum(x, where=np.ones((2, 2), bool)),
         lambda x: np.exp(x, where=np.ones((2, 2), bool)),
         lambda x: np.mean(x, initial=1),
         lambda x: np.concatenate([x, x], casting="unsafe"),
         lambda x: np.pad(x, 1, mode="linear_ramp"),
-        lambda x: np.sum(x, 0, None, None, True, 5.0),
+        lambda x: np.cumsum(x, subok=True),
     ],
 )
 def test_an_unknown_keyword_is_an_error_never_dropped(x, call):
@@ -501,7 +499,7 @@ def test_a_single_number_reduces_to_itself(reduce, axis):
         lambda x: np.where(x, 1.0),
         lambda x: np.clip(x, 0, 1, min=2),
         lambda x: np.unique(x),
-        lambda x: np.bincount(np.array([0, 1]), weights=x[0]),
+        lambda x: np.histogram(x),
     ],
 )
 def test_what_numpy_refuses_or_has_no_rule_is_refused(x, call):

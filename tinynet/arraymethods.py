@@ -71,6 +71,8 @@ class ArrayMethods:
     __rfloordiv__ = _reflected(np.floor_divide, "//")
     __mod__ = _binary(np.remainder, "%")
     __rmod__ = _reflected(np.remainder, "%")
+    __divmod__ = _binary(np.divmod, "divmod")
+    __rdivmod__ = _reflected(np.divmod, "divmod")
     __matmul__ = _binary(np.matmul, "@")
     __rmatmul__ = _reflected(np.matmul, "@")
     __rpow__ = _reflected(np.power, "**")
@@ -102,9 +104,15 @@ class ArrayMethods:
     any = _method(np.any)
     argmax = _method(np.argmax)
     argmin = _method(np.argmin)
+    argpartition = _method(np.argpartition)
     argsort = _method(np.argsort)
+    choose = _method(np.choose)
     clip = _method(np.clip)
+    conj = conjugate = _method(np.conjugate)
     copy = _method(np.copy)
+    cumprod = _method(np.cumprod)
+    cumsum = _method(np.cumsum)
+    diagonal = _method(np.diagonal)
     dot = _method(np.dot)
     max = _method(np.max)
     mean = _method(np.mean)
@@ -114,15 +122,22 @@ class ArrayMethods:
     ravel = _method(np.ravel)
     repeat = _method(np.repeat)
     round = _method(np.round)
+    searchsorted = _method(np.searchsorted)
     squeeze = _method(np.squeeze)
     std = _method(np.std)
     sum = _method(np.sum)
     swapaxes = _method(np.swapaxes)
+    take = _method(np.take)
+    trace = _method(np.trace)
     var = _method(np.var)
 
     def astype(self: Any, dtype: Any) -> Any:
         """The same values in another dtype; the gradient comes back in this one's."""
         return cast(self, np.dtype(dtype))
+
+    def compress(self: Any, condition: Any, axis: Any = None) -> Any:
+        """``np.compress(condition, self, axis)``."""
+        return np.compress(condition, self, axis)
 
     def flatten(self: Any, order: Any = "C") -> Any:
         """A one-dimensional copy."""
@@ -131,6 +146,14 @@ class ArrayMethods:
     def reshape(self: Any, *shape: Any, order: Any = "C") -> Any:
         """``np.reshape(self, shape)``; the lengths may be given one by one."""
         return np.reshape(self, _sizes(shape), order)
+
+    def partition(self: Any, kth: Any, axis: int = -1) -> None:
+        """``self[...] = np.partition(self, kth, axis)``: in place, as NumPy's method is."""
+        self[...] = np.partition(self, kth, axis)
+
+    def sort(self: Any, axis: int = -1, **kwargs: Any) -> None:
+        """``self[...] = np.sort(self, axis)``: in place, as NumPy's method is."""
+        self[...] = np.sort(self, axis, **kwargs)
 
     def transpose(self: Any, *axes: Any) -> Any:
         """``np.transpose(self, axes)``; the axes may be given one by one."""

@@ -6,10 +6,23 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.arraymethods import ArrayMethods
-from tinynet.dtypes import REAL_KINDS, as_array
+from tinynet.dtypes import REAL_KINDS, as_array, as_real
 from tinynet.errors import GradientError, ShapeError
-from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Node, backward, owned
-from tinynet.rules import COMPOSED, NO_PARAMS, PLAIN, TABLE, UFUNC_METHODS, Layout, Rule, called, getitem, name_of, setitem
+from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Hook, HookHandle, Node, backward, hooks_of, owned
+from tinynet.rules import (
+    COMPOSED,
+    NO_PARAMS,
+    PLAIN,
+    REFUSED,
+    TABLE,
+    UFUNC_METHODS,
+    Layout,
+    Rule,
+    called,
+    getitem,
+    name_of,
+    setitem,
+)
 
 __all__ = ["Tensor", "tensor"]
 
@@ -71,13 +84,14 @@ class Tensor(ArrayMethods):
     True
     """
 
-    __slots__ = ("__weakref__", "_array", "_node", "grad")
+    __slots__ = ("__weakref__", "_array", "_node", "grad", "hooks")
 
     # What the graph asks of a node; a leaf has no parents, and is older than whatever uses it.
     parents = ()
     number = LEAF_NUMBER
 
     grad: Array | None
+    hooks: dict[int, Hook] | None  # of a leaf that requires a gradient
 
     def __init__(self, data: npt.ArrayLike, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> None:
         self._array = as_array(data, dtype)
@@ -113,6 +127,7 @@ class Tensor(ArrayMethods):
         if value and self.data.dtype.kind != "f":
             raise TypeError(f"requires_grad: {self.data.dtype} data has no gradient; convert it with .astype(float)")
         self._node = _LEAF if value else None
+        self.hooks = None
 
     @property
     def is_leaf(self) -> bool:
@@ -172,6 +187,41 @@ class Tensor(ArrayMethods):
         """
         for leaf, g in backward({node_of(self): cotangent(self, gradient)}, retain=retain_graph).items():
             leaf.grad = owned(g if leaf.grad is None else leaf.grad + g)
+
+    def register_hook(self, hook: Hook) -> HookHandle:
+        """Have a function called with this tensor's gradient in each backward pass, as soon as it is complete.
+
+        Parameters
+        ----------
+        hook : callable
+            Takes the gradient: a read-only array, or a tensor where the graph of the derivative is built. What it returns,
+            of the same shape, takes the gradient's place from there on; None leaves it as it is.
+
+        Returns
+        -------
+        HookHandle
+            Its `remove` method takes the hook away.
+
+        Raises
+        ------
+        GradientError
+            If the tensor requires no gradient.
+
+        Examples
+        --------
+        >>> import numpy as np, tinynet as tn
+        >>> x = tn.tensor([1.0, 2.0], requires_grad=True)
+        >>> h = np.exp(x)
+        >>> handle = h.register_hook(lambda g: np.clip(g, -1.0, 1.0))
+        >>> (h * np.array([0.5, 7.0])).sum().backward()
+        >>> bool(np.all(x.grad == np.exp([1.0, 2.0]) * [0.5, 1.0]))
+        True
+        """
+        node = node_of(self)
+        if node is not self:
+            return HookHandle(hooks_of(node), hook)
+        self.hooks = self.hooks or {}
+        return HookHandle(self.hooks, hook)
 
     def detach(self) -> "Tensor":
         """The same array as a tensor outside the graph; memory is shared.
@@ -286,7 +336,7 @@ class Tensor(ArrayMethods):
             raise TypeError("copy: only a leaf can be copied; use .detach().copy(), or np.copy to stay in the graph")
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        twin._array, twin._node = self._array.copy(), self._node
+        twin._array, twin._node, twin.hooks = self._array.copy(), self._node, None
         twin.grad = None if self.grad is None else self.grad.copy()
         return twin
 
@@ -439,10 +489,10 @@ def _constant(x: Any, row: Rule) -> Any:
         return x
     if not isinstance(x, np.ndarray) and hasattr(type(x), "__array_function__"):
         return x  # an array type that records what is done to it
-    array = np.asarray(x)
-    if array.dtype.kind not in REAL_KINDS or hasattr(x, "mask"):
-        raise TypeError(f"{row.name}: a tensor computes with real numbers, not with {type(x).__name__} of {array.dtype} data")
-    return as_array(x) if type(x) in (list, tuple) else array
+    try:
+        return as_array(x) if type(x) in (list, tuple) else as_real(x)
+    except (TypeError, ShapeError) as error:
+        raise type(error)(f"{row.name}: {error}") from None
 
 
 def _parameter(value: Any, name: str, row: Rule) -> Any:
@@ -491,7 +541,7 @@ def cotangent(output: Tensor, gradient: Any) -> Array:
                 "cotangent of that shape (gradient= of backward, grad_outputs= of tn.autograd.grad)"
             )
         return np.array(1, dtype=data.dtype, ndmin=data.ndim)
-    seed = np.array(_plain(gradient), dtype=data.dtype)
+    seed = np.array(as_real(_plain(gradient)), dtype=data.dtype)
     if seed.shape != data.shape:
         raise ShapeError(f"backward: the cotangent has shape {seed.shape}, the tensor {data.shape}; they must be equal")
     return seed
@@ -513,6 +563,8 @@ def _other_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
     if method == "outer" and ufunc in TABLE and len(inputs) == 2 and not kwargs:
         a, b = inputs
         return ufunc(np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    if method == "__call__" and ufunc in TABLE and kwargs.keys() <= TABLE[ufunc].known:
+        return _record(TABLE[ufunc], inputs, kwargs)
     if method == "__call__" and ufunc in TABLE:
         unknown = ", ".join(f"{key}=" for key in kwargs)
         raise TypeError(f"{name} on a tensor takes no {unknown}; use .astype or np.where around it")
@@ -520,13 +572,16 @@ def _other_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: 
 
 
 def _no_rule(function: Any, name: str = "") -> TypeError:
+    name = name or name_of(function)
+    if name in REFUSED:
+        return TypeError(f"{name} on a tensor: {REFUSED[name]}")
     return TypeError(
-        f"{name or name_of(function)} has no gradient rule; use .data or .detach() for the value alone, or give an "
+        f"{name} has no gradient rule; use .data or .detach() for the value alone, or give an "
         "operation of your own a rule with tn.primitive"
     )
 
 
 def _unpickle(kind: type[Tensor], data: Array, grad: Array | None, requires_grad: bool) -> Tensor:
     leaf: Tensor = object.__new__(kind)
-    leaf._array, leaf.grad, leaf._node = data, grad, _LEAF if requires_grad else None
+    leaf._array, leaf.grad, leaf._node, leaf.hooks = data, grad, _LEAF if requires_grad else None, None
     return leaf

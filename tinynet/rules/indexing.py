@@ -80,7 +80,7 @@ def _assigned(g: Any, index: Any, x: Any, v: Any) -> Any:
 @primitive
 def with_values(x: Any, v: Any, index: Any) -> Any:
     """A copy of `x` with ``x[index] = v``."""
-    out = x.copy()
+    out = np.array(x)
     out[index] = v
     return out
 

@@ -131,7 +131,7 @@ class Rule:
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into operands and parameters, as the operation's own signature has them."""
-        if len(args) == self.arity and (not kwargs or kwargs.keys() <= self._known):
+        if len(args) == self.arity and (not kwargs or kwargs.keys() <= self.known):
             return args, kwargs
         if self._unpack is not None:
             operands, params = called(self.fun, self._unpack, args, kwargs)
@@ -139,7 +139,7 @@ class Rule:
         return self._bind_by_signature(args, kwargs)
 
     def _bind_by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        defaults, known = self._defaults, self._known
+        defaults, known = self._defaults, self.known
         params = dict(zip(defaults, args, strict=False))
         twice = params.keys() & kwargs.keys()
         params.update(kwargs)
@@ -159,7 +159,7 @@ class Rule:
         return operands, params
 
     @cached_property
-    def _known(self) -> frozenset[str]:
+    def known(self) -> frozenset[str]:
         """The names of the parameters that the vjps take."""
         vjp = next((vjp for vjp in self.vjps if vjp is not None), None)
         names, takes_any = ({}, True) if vjp is None else _parameters(vjp)
@@ -181,7 +181,8 @@ class Rule:
         if isinstance(error, np.exceptions.AxisError):
             return np.exceptions.AxisError(message)
         if isinstance(error, ValueError):
-            return ShapeError(f"{message} ({self.remedy})" if self.remedy else message)
+            kind = np.linalg.LinAlgError if isinstance(error, np.linalg.LinAlgError) else ShapeError
+            return kind(f"{message} ({self.remedy})" if self.remedy else message)
         return IndexError(message) if isinstance(error, IndexError) else TypeError(message)
 
 
@@ -201,7 +202,7 @@ def name_of(fun: Callable[..., Any]) -> str:
     module = getattr(fun, "__module__", None) or "numpy"  # a ufunc has no module before NumPy 2.2
     top, _, rest = module.partition(".")
     prefix = {"numpy": f"np.{rest}.".replace("..", "."), "tinynet": "tn."}.get(top, "")
-    return f"{prefix}{fun.__name__}"
+    return f"{prefix}{getattr(fun, '__name__', type(fun).__name__)}"
 
 
 def _parameters(function: Callable[..., Any]) -> tuple[dict[str, Any], bool]:
