@@ -39,7 +39,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0.0)
 
 
-relu.defvjp(lambda g, out, x: g * (x > 0), kinks=AT_ZERO)
+relu.defvjp(lambda g, out, x: g * (x > 0), kinks=AT_ZERO, at={(0.0,): (0.0,)})
 
 
 @primitive
@@ -72,6 +72,7 @@ leaky_relu.defvjp(
     lambda g, out, x, negative_slope: np.where(x > 0, g, g * negative_slope),
     lambda g, out, x, negative_slope: g * np.minimum(x, 0.0),
     kinks=lambda x, negative_slope: x,
+    at={(0.0, 0.01): (0.01, 0.0)},
     remedy="the slope must broadcast against x",
 )
 
@@ -103,6 +104,7 @@ def hardtanh(x: Any, min_val: float = -1.0, max_val: float = 1.0) -> Any:
 hardtanh.defvjp(
     lambda g, out, x, min_val=-1.0, max_val=1.0: g * ((x > min_val) & (x < max_val)),
     kinks=lambda x, min_val=-1.0, max_val=1.0: np.minimum(np.abs(x - min_val), np.abs(x - max_val)),
+    at={(-1.0,): (0.0,), (1.0,): (0.0,)},
 )
 
 
@@ -134,6 +136,7 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
 elu.defvjp(
     lambda g, out, x, alpha=1.0: np.where(x > 0, g, g * (alpha * np.exp(np.minimum(x, 0.0)))),
     kinks=lambda x, alpha=1.0: x,
+    at={(0.0,): (1.0,)},
 )
 
 

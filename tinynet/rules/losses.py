@@ -61,6 +61,7 @@ absolute_error.defvjp(
     lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * np.sign(p - target),
     lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * np.sign(target - p),
     kinks=lambda p, target, reduction="none": p - target,
+    at={(1.0, 1.0): (0.0, 0.0)},
 )
 
 
@@ -79,6 +80,7 @@ huber_error.defvjp(
     lambda g, out, p, target, delta=1.0, reduction="none": _shared(g, p, reduction) * hardtanh(p - target, -delta, delta),
     lambda g, out, p, target, delta=1.0, reduction="none": _shared(g, p, reduction) * hardtanh(target - p, -delta, delta),
     kinks=lambda p, target, delta=1.0, reduction="none": np.abs(p - target) - delta,
+    at={(1.0, 0.0): (1.0, -1.0), (-1.0, 0.0): (-1.0, 1.0)},
 )
 
 
@@ -107,6 +109,8 @@ log_loss.defvjp(
     ),
     lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * (_log_of_complement(p) - _log(p)),
     domain=Interval(0.0, 1.0),
+    at={(0.0, 0.0): (0.0, 100.0), (0.0, 1.0): (-1e12, 100.0), (1.0, 0.0): (1e12, -100.0), (1.0, 1.0): (0.0, -100.0)},
+    source="PyTorch: logarithms clamped at -100, the variance in the denominator at 1e-12",
 )
 
 

@@ -1,7 +1,8 @@
 """Rules of the reductions: sums, products, moments and extremes over any axes.
 
 A cotangent of a reduction is brought back to the operand's axes by `restore` and broadcasts from there. Tied extremes
-share their gradient evenly; the gradient of `numpy.prod` is right with zeros among the factors.
+share their gradient evenly; the gradient of `numpy.prod` is right with zeros among the factors. Elements that `where=` leaves
+out have the gradient 0, even if they are NaN.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.rules.elementwise import LN2
 from tinynet.rules.primitive import primitive
-from tinynet.rules.table import rule
+from tinynet.rules.table import composed, rule
 
-__all__ = ["REDUCTIONS", "logsumexp", "restore"]
+__all__ = ["REDUCTIONS", "Axis", "lead", "logsumexp", "reduced_last", "restore", "share"]
 
 Axis = int | tuple[int, ...] | None
 
@@ -46,12 +48,30 @@ def count(x: Any, axis: Axis) -> int:
     return prod(x.shape[i] for i in (axis if isinstance(axis, tuple) else (axis,)))
 
 
+def included(d: Any, where: Any) -> Any:
+    """A cotangent without what belongs to elements that were left out."""
+    return d if where is True else np.where(where, d, 0)
+
+
+def how_many(g: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
+    """How many elements are reduced into each result, as far as they are not left out."""
+    if where is True:
+        return max(count(x, axis), 1)
+    return np.sum(np.broadcast_to(where, x.shape), axis=axis, dtype=g.dtype, keepdims=keepdims)
+
+
 _SUMMED_AS_THEY_ARE = (np.dtype(np.float64), np.dtype(np.float32))
 
 
-def _mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) -> Any:
-    if a.dtype not in _SUMMED_AS_THEY_ARE:  # NumPy sums float16 in float32, and integers in float64
-        return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims)
+def _sum(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+    if initial is None and where is True:
+        return np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims)
+    return np.sum(a, axis=axis, dtype=dtype, keepdims=keepdims, initial=0 if initial is None else initial, where=where)
+
+
+def _mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, where: Any = True) -> Any:
+    if where is not True or a.dtype not in _SUMMED_AS_THEY_ARE:  # NumPy sums float16 in float32, and integers in float64
+        return np.mean(a, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
     return np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims) / count(a, axis)
 
 
@@ -59,24 +79,30 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False) ->
 
 rule(
     np.sum,
-    lambda g, out, a, axis=None, dtype=None, keepdims=False: spread(g, a, axis, keepdims),
-    forward=lambda a, axis=None, dtype=None, keepdims=False: np.add.reduce(a, axis=axis, dtype=dtype, keepdims=keepdims),
+    lambda g, out, a, axis=None, dtype=None, keepdims=False, initial=None, where=True: (
+        spread(g, a, axis, keepdims) if where is True else included(spread(g, a, axis, keepdims), where)
+    ),
+    forward=_sum,
 )
 rule(
     np.mean,
-    lambda g, out, a, axis=None, dtype=None, keepdims=False: spread(g / max(count(a, axis), 1), a, axis, keepdims),
+    lambda g, out, a, axis=None, dtype=None, keepdims=False, where=True: (
+        spread(g / max(count(a, axis), 1), a, axis, keepdims)
+        if where is True
+        else included(spread(g / how_many(g, a, axis, keepdims, where), a, axis, keepdims), where)
+    ),
     forward=_mean,
 )
 
 
-def _centred(x: Any, axis: Axis) -> Any:
-    return x - np.mean(x, axis=axis, keepdims=True)
+def _centred(x: Any, axis: Axis, where: Any) -> Any:
+    return included(x - np.mean(x, axis=axis, keepdims=True, where=where), where)
 
 
 rule(
     np.var,
-    lambda g, out, a, axis=None, dtype=None, ddof=0, keepdims=False: (
-        restore(2 * g / (count(a, axis) - ddof), a, axis, keepdims) * _centred(a, axis)
+    lambda g, out, a, axis=None, dtype=None, ddof=0, keepdims=False, where=True: (
+        restore(2 * g / (how_many(g, a, axis, keepdims, where) - ddof), a, axis, keepdims) * _centred(a, axis, where)
     ),
 )
 
@@ -88,18 +114,23 @@ def _zero_where_zero(numerator: Any, denominator: Any) -> Any:
 
 rule(
     np.std,
-    lambda g, out, a, axis=None, dtype=None, ddof=0, keepdims=False: (
-        _zero_where_zero(restore(g / (count(a, axis) - ddof), a, axis, keepdims), restore(out, a, axis, keepdims))
-        * _centred(a, axis)
+    lambda g, out, a, axis=None, dtype=None, ddof=0, keepdims=False, where=True: (
+        _zero_where_zero(
+            restore(g / (how_many(g, a, axis, keepdims, where) - ddof), a, axis, keepdims), restore(out, a, axis, keepdims)
+        )
+        * _centred(a, axis, where)
     ),
-    kinks=lambda a, axis=None, dtype=None, ddof=0, keepdims=False: np.std(a, axis=axis),
+    kinks=lambda a, axis=None, dtype=None, ddof=0, keepdims=False, where=True: np.std(a, axis=axis, where=where),
+    at={((2.0, 2.0, 2.0),): ((0.0, 0.0, 0.0),), ((2.0,),): ((0.0,),)},
 )
 
 
-def _share(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool) -> Any:
-    """The cotangent of an extreme, split evenly among the elements that attain it."""
-    ties = x == restore(out, x, axis, keepdims)
-    return restore(g, x, axis, keepdims) * ties / np.add.reduce(ties, axis=axis, dtype=g.dtype, keepdims=True)
+def share(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, where: Any) -> Any:
+    """The cotangent of an extreme, split evenly among the elements that attain it (and the initial value, if it does)."""
+    extreme = restore(out, x, axis, keepdims)
+    ties = x == extreme if where is True else (x == extreme) & where
+    n = np.add.reduce(ties, axis=axis, dtype=g.dtype, keepdims=True)
+    return restore(g, x, axis, keepdims) * ties / (n if initial is None else n + (extreme == initial))
 
 
 def reduced_last(x: Any, axis: Axis) -> Any:
@@ -120,25 +151,39 @@ def reduced_back(d: Any, x: Any, axis: Axis) -> Any:
     return np.transpose(d.reshape([x.shape[i] for i in order]), np.argsort(order))
 
 
-def _lead(x: Any, axis: Axis) -> Any:
+def lead(x: Any, axis: Axis, initial: Any = None, where: Any = True) -> Any:
     """How far the largest element over the axes is ahead of the next one."""
-    flat = reduced_last(x, axis)
+    flat = reduced_last(x if where is True else np.where(where, x, -np.inf), axis)
+    if initial is not None:
+        flat = np.concatenate([flat, np.full((*flat.shape[:-1], 1), initial)], axis=-1)
     if flat.shape[-1] < 2:
         return np.full(flat.shape[:-1], np.inf)
     top = np.partition(flat, -2, axis=-1)
     return top[..., -1] - top[..., -2]
 
 
-rule(
-    np.max,
-    lambda g, out, a, axis=None, keepdims=False: _share(g, out, a, axis, keepdims),
-    kinks=lambda a, axis=None, keepdims=False: _lead(a, axis),
-)
-rule(
-    np.min,
-    lambda g, out, a, axis=None, keepdims=False: _share(g, out, a, axis, keepdims),
-    kinks=lambda a, axis=None, keepdims=False: _lead(-a, axis),
-)
+for largest in (np.max, np.amax):
+    rule(
+        largest,
+        lambda g, out, a, axis=None, keepdims=False, initial=None, where=True: share(g, out, a, axis, keepdims, initial, where),
+        kinks=lambda a, axis=None, keepdims=False, initial=None, where=True: lead(a, axis, initial, where),
+        at={((2.0, 2.0, 1.0),): ((0.5, 0.5, 0.0),)},
+    )
+for smallest in (np.min, np.amin):
+    rule(
+        smallest,
+        lambda g, out, a, axis=None, keepdims=False, initial=None, where=True: share(g, out, a, axis, keepdims, initial, where),
+        kinks=lambda a, axis=None, keepdims=False, initial=None, where=True: lead(
+            -a, axis, None if initial is None else -initial, where
+        ),
+        at={((2.0, 1.0, 1.0),): ((0.0, 0.5, 0.5),)},
+    )
+
+
+@composed(np.ptp)
+def _ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    """Peak to peak: the largest element less the smallest."""
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
 
 @primitive
@@ -158,11 +203,18 @@ def _products_of_other_pairs(g: Any, x: Any) -> Any:
 
 product_of_others.defvjp(lambda g, out, x: _products_of_other_pairs(g, x))
 
+
+def _other_factors(x: Any, axis: Axis, where: Any) -> Any:
+    factors = x if where is True else np.where(where, x, 1)
+    return included(reduced_back(product_of_others(reduced_last(factors, axis)), x, axis), where)
+
+
 rule(
     np.prod,
-    lambda g, out, a, axis=None, dtype=None, keepdims=False: (
-        restore(g, a, axis, keepdims) * reduced_back(product_of_others(reduced_last(a, axis)), a, axis)
+    lambda g, out, a, axis=None, dtype=None, keepdims=False, initial=None, where=True: (
+        restore(g if initial is None else g * initial, a, axis, keepdims) * _other_factors(a, axis, where)
     ),
+    at={((2.0, 0.0, 3.0),): ((0.0, 6.0, 0.0),), ((0.0, 0.0, 3.0),): ((0.0, 0.0, 0.0),)},
 )
 
 
@@ -201,13 +253,37 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 logsumexp.defvjp(
     lambda g, out, x, axis=None, keepdims=False: (
         restore(g, x, axis, keepdims) * np.exp(x - restore(np.where(out == -np.inf, 0, out), x, axis, keepdims))
-    )
+    ),
+    at={((-np.inf, -np.inf),): ((0.0, 0.0),), ((1e4, -1e4),): ((1.0, 0.0),)},
 )
 
+# The reduce method of ufuncs -----------------------------------------------------------------------------------------
+
+
+def _as_reduce(fun: Callable[..., Any]) -> Callable[..., Any]:
+    """A reduction called as a ufunc's method is."""
+
+    def reduce(array: Any, axis: Any = 0, dtype: Any = None, out: None = None, keepdims: bool = False, **options: Any) -> Any:
+        if dtype is not None:
+            options["dtype"] = dtype
+        return fun(array, axis=axis, keepdims=keepdims, **options)
+
+    return reduce
+
+
+def _logsumexp2(array: Any, axis: Axis, keepdims: bool) -> Any:
+    return logsumexp(array * LN2, axis, keepdims) / LN2
+
+
 REDUCTIONS: dict[np.ufunc, Callable[..., Any]] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
+    np.add: _as_reduce(np.sum),
+    np.multiply: _as_reduce(np.prod),
+    np.maximum: _as_reduce(np.max),
+    np.minimum: _as_reduce(np.min),
+    np.fmax: _as_reduce(np.nanmax),
+    np.fmin: _as_reduce(np.nanmin),
+    np.hypot: _as_reduce(np.linalg.norm),
+    np.logaddexp: _as_reduce(logsumexp),
+    np.logaddexp2: _as_reduce(_logsumexp2),
 }
 """The function that a ufunc's ``reduce`` method is."""

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinynet.rules import TABLE, Interval, activations, elementwise, layers, losses, reductions
+from tinynet.rules import TABLE, Interval, activations, elementwise, layers, losses, reductions, special
 from tinynet.testing.strategies.arrays import arrays, broadcastable_shapes, clear_of_kinks, shapes
 from tinynet.testing.strategies.calls import Call, Cases, axes_of, axis_of, spelled
 
@@ -39,7 +39,32 @@ def _cast(draw: st.DrawFn, fun: Any) -> Call:
     return spelled(draw, {"x": draw(arrays(shapes())), "dtype": np.float64})
 
 
-@CASES.of(np.round)
+@CASES.of(np.real, np.imag, np.real_if_close, np.angle, np.fix, np.sinc, np.i0, np.nan_to_num)
+def _of_one_array(draw: st.DrawFn, fun: Any) -> Call:
+    x = draw(arrays(shapes(), avoid=TABLE[fun].kinks))
+    choices: dict[Any, Any] = {np.angle: {"deg": True}, np.nan_to_num: {"nan": 1.0, "posinf": 2.0}}
+    return (x,), draw(st.sampled_from([{}, choices.get(fun, {})]))
+
+
+@CASES.of(special.sinc_derivative, special.i0_derivative)
+def _of_an_order(draw: st.DrawFn, fun: Any) -> Call:
+    return spelled(draw, {"x": draw(arrays(shapes())), "order": draw(st.integers(0, 4))})
+
+
+@CASES.of(np.heaviside)
+def _heaviside(draw: st.DrawFn, fun: Any) -> Call:
+    x, y = draw(broadcastable_shapes(2))
+    steps = draw(hnp.arrays(np.int64, x, elements=st.integers(-1, 1)))  # at 0 the function depends on its second operand
+    return (draw(st.sampled_from([steps, draw(arrays(x, avoid=lambda x: x))])), draw(arrays(y))), {}
+
+
+@CASES.of(np.ldexp)
+def _ldexp(draw: st.DrawFn, fun: Any) -> Call:
+    x, n = draw(broadcastable_shapes(2))
+    return (draw(arrays(x)), draw(st.one_of(hnp.arrays(np.intc, n, elements=st.integers(-3, 3)), st.just(2)))), {}
+
+
+@CASES.of(np.round, np.around)
 def _round(draw: st.DrawFn, fun: Any) -> Call:
     decimals = draw(st.sampled_from([{}, {"decimals": 0}, {"decimals": 1}]))
     (x,) = clear_of_kinks([draw(arrays(shapes()))], lambda a: 0.3 * TABLE[np.round].kinks(a, **decimals))  # type: ignore[misc]
@@ -81,7 +106,7 @@ def _nll(draw: st.DrawFn, fun: Any) -> Call:
 # Reductions ----------------------------------------------------------------------------------------------------------
 
 
-@CASES.of(np.sum, np.mean, np.prod, np.max, np.min, np.var, np.std, reductions.logsumexp)
+@CASES.of(np.sum, np.mean, np.prod, np.max, np.amax, np.min, np.amin, np.var, np.std, reductions.logsumexp)
 def _reduction(draw: st.DrawFn, fun: Any) -> Call:
     x = draw(arrays(shapes()))
     params: dict[str, Any] = {"axis": axes_of(draw, x.ndim)}
@@ -91,10 +116,23 @@ def _reduction(draw: st.DrawFn, fun: Any) -> Call:
         keywords |= {"ddof": draw(st.integers(0, min(2, n - 1)))} if draw(st.booleans()) else {}
     if fun in (np.sum, np.mean, np.prod, np.var, np.std) and draw(st.booleans()):
         params["dtype"] = np.float64
+    if fun is not reductions.logsumexp and draw(st.booleans()):
+        keywords |= _left_out(draw, fun, x, params["axis"], keywords.get("ddof", 0))
     kinks = TABLE[fun].kinks
     if kinks is not None:
-        (x,) = clear_of_kinks([x], lambda a: kinks(a, **params))
+        (x,) = clear_of_kinks([x], lambda a: kinks(a, **params | keywords))
     return spelled(draw, {"x" if fun is reductions.logsumexp else "a": x} | params, **keywords)
+
+
+def _left_out(draw: st.DrawFn, fun: Any, x: Any, axis: Any, ddof: int) -> dict[str, Any]:
+    """Elements that are left out, but for as many as the reduction needs, and what it starts from."""
+    keywords: dict[str, Any] = {}
+    if fun not in (np.mean, np.var, np.std):
+        keywords["initial"] = draw(st.sampled_from([-0.5, 2.0]))
+    if draw(st.booleans()):
+        where = draw(hnp.arrays(bool, x.shape))
+        keywords["where"] = where | (np.sum(where, axis=axis, keepdims=True) <= ddof)
+    return keywords
 
 
 @CASES.of(reductions.product_of_others)
