@@ -1,18 +1,14 @@
 """The checker itself: wrong rules of every kind are rejected, with a message that points at the fault; right ones pass."""
 
 import re
-import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import tinynet as tn
 from tinynet.rules import TABLE
-from tinynet.rules.table import POSITIVE, Interval
 from tinynet.tensor import node_of
-from tinynet.testing import GradcheckError, gradcheck, strategies
+from tinynet.testing import GradcheckError, InconclusiveError, gradcheck
 
 X = np.array([[0.5, -1.25, 2.0], [1.5, 0.75, -0.5]])
 
@@ -39,112 +35,39 @@ def message(f, inputs, **options):
     return str(caught.value)
 
 
-# Wrong rules ---------------------------------------------------------------------------------------------------------
+# Messages ------------------------------------------------------------------------------------------------------------
 
 
 def cube(x):
     return x**3
 
 
-def tilt(x):
-    return x * np.exp(x)
-
-
-def running_sum(x):
-    return np.cumsum(x, axis=0)
-
-
-def soft(x):
-    e = np.exp(x)
-    return e / np.sum(e, axis=-1, keepdims=True)
-
-
 def scaled(x, y):
     return x * y
 
 
-def with_spike(d):
-    d = d.copy()
-    d[0, 1] += 0.01
-    d[1, 2] += 5.0
-    return d
+def bend(x):
+    return np.sqrt(x**2 + 1e-14)
 
 
-WRONG = {
-    "sign": (cube, lambda g, out, x: -3 * g * x**2),
-    "factor": (cube, lambda g, out, x: 2 * g * x**2),
-    "small factor": (cube, lambda g, out, x: 3.0001 * g * x**2),
-    "power": (cube, lambda g, out, x: 3 * g * x),
-    "missing term": (tilt, lambda g, out, x: g * out),
-    "wrong axis": (running_sum, lambda g, out, x: np.cumsum(g[:, ::-1], axis=1)[:, ::-1]),
-    "wrong direction": (running_sum, lambda g, out, x: np.cumsum(g, axis=0)),
-    "sum over the wrong axis": (soft, lambda g, out, x: out * (g - np.sum(g * out, axis=0, keepdims=True))),
-    "sum over everything": (soft, lambda g, out, x: out * (g - np.sum(g * out))),
-    "zero": (cube, lambda g, out, x: np.zeros_like(x)),
-    "zero, right for a cotangent of ones": (soft, lambda g, out, x: np.zeros_like(x)),
-    "constant": (cube, lambda g, out, x: np.full_like(x, 12345.0)),
-    "cotangent left out": (cube, lambda g, out, x: 3 * x**2),
-    "mean cotangent": (cube, lambda g, out, x: 3 * np.mean(g) * x**2),
-    "absolute cotangent": (cube, lambda g, out, x: 3 * np.abs(g) * x**2),
-    "NaN": (cube, lambda g, out, x: np.full_like(x, np.nan)),
-    "infinity": (cube, lambda g, out, x: np.full_like(x, np.inf)),
-    "one element": (cube, lambda g, out, x: with_spike(3 * g * x**2)),
-}
-
-
-@pytest.mark.parametrize(("forward", "vjp"), WRONG.values(), ids=WRONG.keys())
-def test_a_wrong_rule_is_rejected(operation, forward, vjp):
-    fun = operation(forward, vjp)
+def test_the_worst_element_is_named_with_both_values_and_the_cause(operation):
+    spikes = np.array([[1.01, 1.0, 1.0], [1.0, 1.0, 6.0]])
+    fun = operation(cube, lambda g, out, x: 3 * g * x**2 * spikes)
     text = message(lambda x: np.sin(fun(x * 1.0)), X)
-    assert re.match(r"the gradient of input 0 is wrong at index \(\d, \d\), at \d of 6 elements in all\n", text)
-    assert re.search(r"analytic \S+, numeric \S+: difference \S+, tolerance \S+\n", text)
-    assert f"the rule of {forward.__name__} for operand 0 is wrong on its own" in text
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_right_rules_are_accepted(operation, order):
-    assert gradcheck(operation(cube, lambda g, out, x: 3 * g * x**2), X, order=order)
-    assert gradcheck(operation(tilt, lambda g, out, x: g * (out + np.exp(x))), X, order=order)
-    rule = lambda g, out, x: out * (g - np.sum(g * out, axis=-1, keepdims=True))  # noqa: E731
-    assert gradcheck(operation(soft, rule), X, order=order)
-    broadcast = operation(scaled, lambda g, out, x, y: g * y, lambda g, out, x, y: g * x)
-    assert gradcheck(broadcast, [X, np.array([2.0, 3.0, 4.0])], order=order)
-
-
-def test_the_worst_element_is_named(operation):
-    fun = operation(cube, lambda g, out, x: with_spike(3 * g * x**2))
-    assert "wrong at index (1, 2), at 2 of 6 elements in all" in message(fun, X)
+    assert text.startswith("the gradient of input 0 is wrong at index (1, 2), at 2 of 6 elements in all\n")
+    assert re.search(r"analytic \S+, numeric \S+ ± \S+: difference \S+, tolerance \S+\n", text)
+    assert text.endswith("the rule of cube for operand 0 is wrong on its own: at 2 of its 6 elements, first at index (0, 0)")
 
 
 def test_the_wrong_operand_is_named(operation):
     fun = operation(scaled, lambda g, out, x, y: g * y, lambda g, out, x, y: g * y)
     text = message(lambda a, b, c: a + fun(b, c), [X, X + 1, X - 2])
     assert text.startswith("the gradient of input 2 is wrong")
-    assert text.endswith("the rule of scaled for operand 1 is wrong on its own")
-
-
-def test_a_wrong_shape_is_named(operation):
-    transposed = operation(cube, lambda g, out, x: (3 * g * x**2).T)
-    assert "the gradient rule of cube for operand 0 returned an array of shape (3, 2)" in message(transposed, X)
-    summed = operation(scaled, lambda g, out, x, y: g * y, lambda g, out, x, y: np.sum(g * x, axis=1))
-    text = message(summed, [X, np.ones(3)])
-    assert "the gradient rule of scaled for operand 1 returned an array of shape (2,)" in text
-    assert "shape (3,)" in text
-    number = operation(cube, lambda g, out, x: 1.0)
-    assert "the gradient rule of cube for operand 0 returned float 1.0" in message(number, X)
-    nothing = operation(cube, lambda g, out, x: None)
-    assert "the gradient rule of cube for operand 0 returned NoneType None" in message(nothing, X)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.complex128])
-def test_a_wrong_dtype_is_named(operation, dtype):
-    fun = operation(cube, lambda g, out, x: (3 * g * x**2).astype(dtype))
-    expected = f"the gradient rule of cube for operand 0 returned {np.dtype(dtype)} for a cotangent of float64"
-    assert message(fun, X) == expected
+    assert text.endswith("the rule of scaled for operand 1 is wrong on its own: it is that of operand 0")
 
 
 @pytest.mark.parametrize("victim", ["g", "out", "x"])
-def test_a_rule_that_writes_to_its_arguments_is_rejected(operation, victim):
+def test_a_rule_that_writes_to_its_arguments_is_rejected_wherever_it_stands(operation, victim):
     def vjp(g, out, x):
         d = 3 * g * x**2
         changed = {"g": g, "out": out, "x": x}[victim]
@@ -156,39 +79,278 @@ def test_a_rule_that_writes_to_its_arguments_is_rejected(operation, victim):
     assert "the gradient rule of cube for operand 0 writes to an array" in message(lambda x: np.exp(fun(np.sin(x))), X)
 
 
-def test_a_wrong_second_derivative_is_rejected(operation):
+def test_rounding_is_not_taken_for_a_rule_that_is_not_linear(operation):
+    assert gradcheck(operation(cube, lambda g, out, x: (3 * g * x**2 + 3e9 * g) - 3e9 * g), X)
+
+
+def test_derivatives_of_a_derivative_are_named(operation):
     def cut(x):
         return x.detach() if isinstance(x, tn.Tensor) else x
 
     fun = operation(cube, lambda g, out, x: 3 * g * cut(x) ** 2)
     assert gradcheck(fun, X)
-    text = message(fun, X, order=2)
-    assert text.startswith("the gradient of the gradient of input 0 is wrong")
-    assert "no gradient reaches this input" in text
-    partly = operation(cube, lambda g, out, x: 3 * g * x * cut(x))
-    assert "a part of f is not recorded" in message(partly, X, order=2)
+    assert message(fun, X, order=2).startswith("the gradient of the gradient of input 0 is wrong")
     nonlinear = operation(cube, lambda g, out, x: 3 * cut(g) * x**2)
     assert "of the cotangent of output 0 is wrong" in message(nonlinear, X, order=2)
 
 
-# Functions -----------------------------------------------------------------------------------------------------------
+# The report ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_kink_nearby_is_named():
-    x = np.array([1.0, 2e-7, -3.0])
-    text = message(lambda x: np.abs(x * 2), x)
-    assert "wrong at index (1,), at 1 of 3" in text
-    assert "np.absolute has a kink within the step" in text
-    assert gradcheck(lambda x: np.abs(x * 2), x, eps=1e-8)
-    assert "np.maximum has a kink" in message(lambda x, y: np.exp(np.maximum(x, y)), [np.zeros(2), np.array([1.0, 1e-9])])
-    assert "np.max has a kink" in message(np.max, np.array([1.0, 3.0, 3.0 + 1e-9]))
-    assert "np.hypot has a kink" in message(lambda x: np.hypot(x, 0.0) * 1e3, np.array(1e-7))
+def test_the_report_is_true_and_tells_the_worst_element():
+    report = gradcheck(lambda x: np.exp(x) * x, X)
+    assert report
+    assert report.elements == 6
+    assert report.kinks == ()
+    worst = report.worst
+    assert worst.name == "input 0"
+    assert worst.difference <= worst.tolerance
+    assert 0 < worst.error < 1e-8
+    assert worst.analytic == pytest.approx(worst.numeric, rel=1e-6)
+    assert repr(report).startswith("gradcheck: 6 derivatives are right\n  the worst, input 0 at index")
+
+
+def test_the_report_counts_every_order_and_mode():
+    assert gradcheck(np.sin, X, order=2).elements == 6 + 12
+    assert gradcheck(np.sin, X, modes=("jvp",)).elements == 2 * 6
+    assert gradcheck(np.sin, X, order=2, modes=("vjp", "jvp")).elements == 6 + 2 * 6 + 12 + 2 * 6
+    assert gradcheck(np.sin, np.empty(0)).worst is None
+
+
+def test_a_long_report_is_cut_short():
+    report = gradcheck(np.abs, np.zeros(10))
+    assert len(report.kinks) == 10
+    assert repr(report).endswith("and 7 more")
+
+
+# Kinks ---------------------------------------------------------------------------------------------------------------
+
+
+def kinks(f, inputs, **options):
+    return [(kink.name, kink.index, kink.operation) for kink in gradcheck(f, inputs, **options).kinks]
+
+
+def test_a_value_between_the_slopes_of_a_kink_is_accepted_and_reported():
+    assert kinks(np.abs, np.array([1.0, 0.0, -2.0])) == [("input 0", (1,), "np.absolute")]
+    assert kinks(tn.relu, np.array([[1.0, 0.0]])) == [("input 0", (0, 1), "tn.relu")]
+    assert kinks(np.max, np.array([1.0, 3.0, 3.0])) == [("input 0", (1,), "np.max"), ("input 0", (2,), "np.max")]
+    ties = kinks(np.maximum, [np.array([1.0, 2.0]), np.array([1.0, 0.0])])
+    assert ties == [("input 0", (0,), "np.maximum"), ("input 1", (0,), "np.maximum")]
+    assert len(kinks(np.clip, [np.array([0.0, 1.0, 0.5]), np.array(0.0), np.array(1.0)])) == 4
+    (kink,) = gradcheck(lambda x: 3 * np.abs(x), 0.0).kinks
+    assert -kink.left == kink.right
+    assert abs(kink.right) == pytest.approx(3 * abs(gradcheck(np.abs, 0.0).kinks[0].right))
+
+
+def test_a_tie_of_three_between_which_the_cotangent_changes():
+    assert len(kinks(np.sort, np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 2.0]]))) == 5
+    assert len(kinks(np.sort, np.zeros(3), modes=("jvp",))) > 1
+    assert len(kinks(np.median, np.zeros(3))) == 3
+
+
+CONVENTIONS = [(fun, operands) for fun, row in TABLE.items() for operands in row.at]
+EDGES = {((0.0, 0.0), "log_loss"), ((1.0, 1.0), "log_loss"), (((0.0,), 5.0), "rank")}  # of a domain
+JUMPS = "jumps there, or has a vertical tangent|is not finite|f is not finite close by"
+
+
+@pytest.mark.parametrize(("fun", "operands"), CONVENTIONS, ids=lambda x: getattr(x, "__name__", str(x)))
+def test_a_convention_lies_between_the_slopes_or_there_are_none(fun, operands):
+    if (operands, fun.__name__) in EDGES:
+        pytest.skip("one side alone has a slope, and the convention is zero, or the other side an error")
+    inputs = [i for i, x in enumerate(operands) if TABLE[fun].vjps[i] is not None]
+
+    def f(*xs):
+        given = dict(zip(inputs, xs, strict=True))
+        results = fun(*(given.get(i, x) for i, x in enumerate(operands)))
+        return tuple(y for y in (results if isinstance(results, tuple) else (results,)) if y.dtype == float)
+
+    with np.errstate(all="ignore"):
+        try:
+            assert gradcheck(f, [np.array(operands[i], float) for i in inputs])
+        except InconclusiveError as error:
+            assert re.search(JUMPS, str(error))
+
+
+def test_many_kinks_that_do_not_meet():
+    assert len(kinks(tn.relu, np.zeros((3, 4)), order=2, modes=("vjp", "jvp"))) == 12
+    assert len(kinks(lambda x: np.clip(x, 0.0, 1.0), np.tile([0.0, 1.0], 10))) == 20
+
+
+def test_the_second_derivative_at_a_kink_is_not_asked_for():
+    report = gradcheck(tn.relu, np.array([1.0, 0.0]), order=2)
+    assert report.elements == 2 + 3
+    assert kinks(lambda x: x * np.abs(x), np.array([1.0, 0.0]), order=2)[0][:2] == ("input 0", (1,))
+
+
+@pytest.mark.parametrize("distance", [1e-3, 1e-5, 1e-7, 1e-9, 1e-12])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_kink_nearby_is_no_hindrance(distance, sign):
+    x = np.array([1.0, sign * distance, -3.0])
+    report = gradcheck(lambda x: np.abs(x * 2), x, modes=("vjp", "jvp"))
+    assert report.kinks == ()
+    report = gradcheck(lambda x, y: np.exp(np.maximum(x, y)), [np.ones(2), 1 + x[1] * np.ones(2)])
+    assert bool(report.kinks) == (distance < 1e-9)  # as near as that it cannot be told from a tie
+
+
+@pytest.mark.parametrize("distance", [1e-5, 1e-7, 5e-9])
+def test_a_value_between_the_slopes_is_wrong_beside_a_kink(operation, distance):
+    fun = operation(np.fabs, lambda g, out, x: g * np.where(np.abs(x) < 0.1, 0.0, np.sign(x)))
+    assert "is wrong at index (0,)" in message(lambda x: fun(x - 1), np.array([1 + distance, 3.0]))
+    assert gradcheck(lambda x: fun(x - 1), np.array([1.0, 3.0])).kinks
+
+
+def test_a_bend_is_no_kink(operation):
+    fun = operation(bend, lambda g, out, x: g * x / out)
+    assert gradcheck(fun, np.array([0.0, 1e-7, 1.0])).kinks == ()
+    wrong = operation(bend, lambda g, out, x: g * (x + 5e-8) / out)
+    with pytest.raises(GradcheckError):
+        gradcheck(wrong, np.array(0.0))
 
 
 def test_a_kink_elsewhere_is_not_blamed(operation):
     fun = operation(cube, lambda g, out, x: g * x**2)
     text = message(lambda x: fun(x) + np.abs(np.zeros(3)) + np.abs(x), np.array([1.0, 2.0, 3.0]))
     assert "the rule of cube for operand 0 is wrong on its own" in text
+
+
+def test_points_without_a_slope_are_inconclusive():
+    for f, x in ((np.floor, 2.0), (np.sign, 0.0), (np.sqrt, 0.0), (np.cbrt, 0.0)):
+        with pytest.raises(InconclusiveError, match=r"cannot be checked at index .*: f jumps there, or has a vertical tangent"):
+            gradcheck(f, np.array([1.5, x]))
+    with pytest.raises(InconclusiveError, match=r"np\.sign has a kink or jump close by"):
+        gradcheck(np.sign, np.array([1.5, 0.0]))
+
+
+def test_a_point_where_f_is_not_finite_is_inconclusive():
+    with np.errstate(all="ignore"):
+        for f, x in ((np.log, -1.0), (np.exp, 1e3), (lambda x: x / x, 0.0)):
+            with pytest.raises(InconclusiveError, match=r"where it is not finite: output 0 is \w+ at index \(1,\)"):
+                gradcheck(f, np.array([0.5, x]))
+
+
+def test_kinks_that_cancel_are_named():
+    text = message(lambda x: tn.relu(x) - tn.relu(-x), np.array([1.0, 0.0]))
+    assert "tn.relu has a kink there, which in f is cancelled by another" in text
+
+
+# Exactness -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("x", [1e-3, 1e-6, 1e-9, 1e-12, 1e-100])
+def test_the_edge_of_a_domain_nearby_is_no_hindrance(x):
+    assert gradcheck(np.log, np.array([1.0, x]))
+    assert gradcheck(np.sqrt, np.array([x]))
+
+
+def test_strong_curvature_is_extrapolated_away():
+    assert gradcheck(lambda x: np.sin(1e3 * x), np.array([0.1, 0.7]))
+    assert gradcheck(lambda x: np.exp(30 * x), np.array([0.5, 1.0]))
+    assert gradcheck(np.exp, X, eps=0.1)
+
+
+def test_a_small_part_of_a_large_number():
+    assert gradcheck(lambda x: 1e10 + np.sin(x), np.array([0.3, 0.4]))  # by the complex step
+
+    def real(x):
+        return np.float64(1e10) + np.sin(x) * (1.0 if isinstance(x, tn.Tensor) else float("nan"))
+
+    with pytest.raises(InconclusiveError, match="finite differences are too inexact there"):
+        gradcheck(real, np.array([0.3, 0.4]))
+
+
+def test_the_complex_step_is_not_believed_where_code_is_not_analytic(operation):
+    fun = operation(cube, lambda g, out, x: 3.1 * g * x**2)
+
+    def f(x):
+        return 1e10 + fun(x) if isinstance(x, tn.Tensor) else 1e10 + np.real(x) ** 3 + 3.1j * np.imag(x) * np.real(x) ** 2
+
+    with pytest.raises(GradcheckError):
+        gradcheck(f, np.array([1.5, 2.0]))
+
+
+# Float32 -------------------------------------------------------------------------------------------------------------
+
+
+def test_float32_is_checked_in_float32_too(operation):
+    single = X.astype(np.float32)
+    seen = []
+
+    def vjp(g, out, x):
+        seen.append(x.dtype)
+        return 3 * g * x**2
+
+    fun = operation(cube, vjp)
+    assert gradcheck(fun, single, order=2)
+    assert {np.dtype(np.float32), np.dtype(np.float64)} <= set(seen)
+    seen.clear()
+    assert gradcheck(fun, X)
+    assert set(seen) == {np.dtype(np.float64)}
+    assert gradcheck(lambda x, y: x * y, [single, X])  # mixed: float64 results of a float32 operand
+    assert gradcheck(lambda x: 2.0 * x + 2.0**x, single)
+
+
+def test_cancellation_in_float32_is_found():
+    text = message(lambda x: np.log(1 + np.exp(x) - 1), np.array([-15.0, 1.0], np.float32))
+    assert "loses precision in float32, at index (0,)" in text
+
+
+# Large inputs --------------------------------------------------------------------------------------------------------
+
+
+def counting(f):
+    def counted(*xs):
+        counted.calls += 1
+        return f(*xs)
+
+    counted.calls = 0
+    return counted
+
+
+def test_large_inputs_are_checked_along_directions():
+    f = counting(lambda x: np.tanh(x) * np.sum(x**2))
+    report = gradcheck(f, np.linspace(-1, 1, 20_000))
+    assert report.elements == 20_000
+    assert "along a random direction" in str(report)
+    assert f.calls < 50
+    small = np.linspace(-1, 1, 50)
+    slow, quick = counting(np.sin), counting(np.sin)
+    gradcheck(slow, small)
+    gradcheck(quick, small, fast=True, order=2)
+    assert quick.calls < 60 < slow.calls
+
+
+@pytest.mark.parametrize("wrong", [1.001, -1.0, 0.0, np.nan])
+def test_one_wrong_element_of_many_is_found_and_named(operation, wrong):
+    fun = operation(cube, lambda g, out, x: 3 * g * x**2 * np.where(np.arange(x.size) == 4321, wrong, 1.0))
+    text = message(fun, np.linspace(1, 2, 10_000))
+    assert text.startswith("the gradient of input 0 is wrong at index (4321,)\n")
+    assert "for operand 0 is wrong on its own" in text
+
+
+def test_kinks_of_a_large_input():
+    x = np.linspace(-1, 1, 5000)
+    x[1234] = 0.0
+    assert kinks(tn.relu, x) == [("input 0", (1234,), "tn.relu")]
+    assert len(kinks(tn.relu, np.zeros(1200))) == 1200
+
+
+# Forward mode --------------------------------------------------------------------------------------------------------
+
+
+def test_forward_mode():
+    assert gradcheck(lambda x, w: (np.tanh(x @ w), np.sum(x)), [X, X.T], order=2, modes=("jvp",))
+    assert gradcheck(lambda x: 3.0, X, modes=("jvp",))
+    assert gradcheck(lambda x, y: np.sin(y), [X, X], modes=("vjp", "jvp"), order=2)
+
+
+def test_a_wrong_rule_is_wrong_in_forward_mode(operation):
+    fun = operation(scaled, lambda g, out, x, y: g * y, lambda g, out, x, y: -g * x)
+    text = message(lambda x, y: np.sin(fun(x, y)), [X, X + 1], modes=("jvp",))
+    assert text.startswith("the directional derivative of output 0 by jvp is wrong at index (")
+    assert text.endswith("the rule of scaled for operand 1 is wrong on its own: its sign is wrong")
+
+
+# Functions -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_cut_graph_is_named():
@@ -236,26 +398,26 @@ def test_a_function_that_writes_to_its_input_is_rejected(operation):
     np.testing.assert_array_equal(x, X)
 
 
-def test_a_point_at_the_edge_of_the_domain_is_named():
-    text = message(np.log, np.array([1.0, 1e-7]))
-    assert "f is not finite within a step of input 0 at index (1,), where it is 1e-07" in text
-    assert gradcheck(np.log, np.array([1.0, 1e-3]), eps=1e-9, rtol=1e-3)
-
-
 def test_inputs_of_every_kind():
     assert gradcheck(np.sin, 0.5)
     assert gradcheck(np.sin, tn.tensor([0.5]))
     assert gradcheck(np.multiply, (tn.tensor([0.5], requires_grad=True), np.float64(2.0)))
-    assert gradcheck(np.sin, np.array([0.5, 1.5], np.float32))  # converted
     assert gradcheck(np.sin, np.empty((0, 3)))
     with pytest.raises(TypeError, match="input 1 has dtype int64, which has no derivative; close over it"):
         gradcheck(lambda x, i: x[i], [X, np.array([0, 1])])
-    with pytest.raises(TypeError, match="input 0 has dtype complex128"):
+    with pytest.raises(TypeError, match=r"input 0 is complex; .* give its \.real and \.imag"):
         gradcheck(np.sin, np.array([1j]))
+    with pytest.raises(TypeError, match="input 0 has dtype object"):
+        gradcheck(np.sin, np.array([None, 1.0]))
+    with pytest.raises(TypeError, match="input 0 is a MaskedArray"):
+        gradcheck(np.sin, np.ma.masked_array([1.0, 2.0], [True, False]))
     with pytest.raises(ValueError, match="no inputs"):
         gradcheck(lambda: 1.0, [])
     with pytest.raises(ValueError, match="order=0 checks nothing"):
         gradcheck(np.sin, 0.5, order=0)
+    for modes in ("vjp", (), ("vjp", "fwd")):
+        with pytest.raises(ValueError, match=r'it takes "vjp", "jvp" or both'):
+            gradcheck(np.sin, 0.5, modes=modes)
 
 
 def test_outputs_of_other_dtypes_are_refused():
@@ -275,7 +437,6 @@ def test_tolerances_and_step_are_what_was_asked(operation):
     assert gradcheck(near, X, rtol=2e-3)
     assert gradcheck(near, X, rtol=0, atol=0.1)
     assert "tolerance 1e-09" in message(near, X, rtol=0, atol=1e-9)
-    assert "difference" in message(np.exp, X, eps=0.1)
 
 
 def test_cotangents_are_random_and_reproducible(operation):
@@ -288,6 +449,7 @@ def test_cotangents_are_random_and_reproducible(operation):
     fun = operation(cube, vjp)
     for rng in (0, 0, 1, np.random.default_rng(1)):
         gradcheck(fun, X, rng=rng)
+    seen = seen[::3]  # each is followed by the two that linearity is checked with
     np.testing.assert_array_equal(seen[0], seen[1])
     np.testing.assert_array_equal(seen[2], seen[3])
     assert np.all(seen[0] != seen[2])
@@ -300,37 +462,6 @@ def test_closed_over_tensors_are_left_alone():
     assert gradcheck(lambda x: x @ weight, X)
     assert weight.grad is None
     assert weight.data.flags.writeable
-
-
-# Strategies ----------------------------------------------------------------------------------------------------------
-
-
-@given(st.data())
-def test_arrays_stay_in_their_domain_and_away_from_kinks(data):
-    domain = data.draw(st.sampled_from([POSITIVE, Interval(-1.0, 1.0), Interval(-np.inf, 4.0), Interval(-np.inf, np.inf)]))
-    dtype = data.draw(st.sampled_from([np.float32, np.float64]))
-    x = data.draw(strategies.arrays((2, 3), dtype, domain))
-    assert (x.shape, x.dtype) == ((2, 3), dtype)
-    assert np.all((x > domain.low) & (x < domain.high))
-    y = data.draw(strategies.arrays(st.sampled_from([(), (3,)]), avoid=np.sin))
-    assert np.all(np.abs(np.sin(y)) >= 0.1)
-
-
-@given(strategies.broadcastable_shapes(3, max_dims=2, min_side=0, max_side=2))
-def test_shapes_broadcast(several):
-    assert len(several) == 3
-    assert len(np.broadcast_shapes(*several)) <= 2
-    assert all(n <= 2 for shape in several for n in shape)
-
-
-def test_strategies_say_what_they_need(monkeypatch):
-    monkeypatch.setitem(sys.modules, "hypothesis", None)  # as if it were not installed
-    monkeypatch.delitem(sys.modules, "tinynet.testing.strategies")
-    monkeypatch.delattr(tn.testing, "strategies")
-    with pytest.raises(ImportError, match=r"strategies needs hypothesis: pip install"):
-        tn.testing.strategies  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'strategy'"):
-        tn.testing.strategy  # noqa: B018
 
 
 def test_what_f_closes_over_keeps_its_rules():
