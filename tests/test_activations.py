@@ -52,11 +52,8 @@ ACTIVATIONS = {
 KINKS = {0.0, 1.0, -1.0, 3.0, -3.0, 6.0, 0.5, -2.0}
 
 SPECIAL_POINTS = [
-    # (function, x, value, derivative): the conventions at kinks, and known values
-    ("relu", 0.0, 0.0, 0.0),
-    ("leaky_relu", 0.0, 0.0, 0.01),
+    # (function, x, value, derivative): conventions that stand in no row of the rule table, and known values
     ("leaky_relu 0.3", 0.0, 0.0, 0.3),
-    ("elu", 0.0, 0.0, 1.0),
     ("elu 1.7", 0.0, 0.0, 1.7),
     ("selu", 0.0, 0.0, SELU_SLOPE),
     ("gelu", 0.0, 0.0, 0.5),
@@ -66,8 +63,6 @@ SPECIAL_POINTS = [
     ("silu", 0.0, 0.0, 0.5),
     ("silu", 1.0, 0.73105857863000487925, 0.92767051187148673179),
     ("mish", 0.0, 0.0, 0.6),
-    ("hardtanh", -1.0, -1.0, 0.0),
-    ("hardtanh", 1.0, 1.0, 0.0),
     ("relu6", 0.0, 0.0, 0.0),
     ("relu6", 6.0, 6.0, 0.0),
     ("hardsigmoid", -3.0, 0.0, 0.0),

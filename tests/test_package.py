@@ -103,7 +103,7 @@ def test_run_time_needs_numpy_alone():
 
 
 def test_a_plain_import_loads_little():
-    heavy = ["numpy.random", "matplotlib", "tqdm", "hypothesis", "sklearn", "dataclasses", "inspect", "torch"]
+    heavy = ["numpy.random", "matplotlib", "tqdm", "hypothesis", "sklearn", "dataclasses", "inspect", "tinynet.testing"]
     code = (
         "import sys, numpy; before = set(sys.modules); import tinynet;"
         f"print([name for name in {heavy} if name in sys.modules and name not in before])"

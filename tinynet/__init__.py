@@ -1,6 +1,9 @@
 """tinynet: reverse-mode autograd on plain NumPy arrays, and neural networks on top of it."""
 
-from tinynet import autograd, data, errors, nn, optim, plot, testing, training
+from typing import Any
+
+from tinynet import autograd, data, errors, nn, optim, plot, training
+from tinynet.custom import checkpoint, custom_gradient, stop_gradient
 from tinynet.dtypes import get_default_dtype, set_default_dtype
 from tinynet.graph import enable_grad, is_grad_enabled, no_grad
 from tinynet.random import manual_seed
@@ -18,17 +21,27 @@ from tinynet.rules.compositions import (
     softsign,
     tanhshrink,
 )
+from tinynet.rules.describe import describe
 from tinynet.rules.special import erf
 from tinynet.tensor import Tensor, tensor
 from tinynet.training import History, Trainer
-from tinynet.transforms import grad, value_and_grad
+from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "History", "Tensor", "Trainer", "autograd", "data", "elu", "enable_grad", "erf", "errors", "gelu", "get_default_dtype",
-    "grad", "hardsigmoid", "hardswish", "hardtanh", "is_grad_enabled", "leaky_relu", "log_sigmoid", "log_softmax",
-    "logsumexp", "manual_seed", "mish", "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu",
-    "set_default_dtype", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanhshrink", "tensor", "testing",
-    "training", "value_and_grad",
+    "History", "Tensor", "Trainer", "autograd", "checkpoint", "custom_gradient", "data", "describe", "elu", "enable_grad",
+    "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish", "hardtanh", "hessian", "hvp",
+    "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish",
+    "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu", "set_default_dtype", "sigmoid",
+    "silu", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink", "tensor", "testing", "training",
+    "value_and_grad", "vjp",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name == "testing":  # a sixth of the import, and seldom what a program needs
+        from importlib import import_module
+
+        return import_module("tinynet.testing")
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
