@@ -1,12 +1,16 @@
 """custom_gradient, checkpoint, stop_gradient and gradient hooks."""
 
+import gc
+import threading
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.errors import GradientError, GraphError, RuleError
+from tinynet.errors import GradientError, GraphError, RuleError, ShapeError
+from tinynet.graph import Node
 from tinynet.testing import gradcheck
 
 X = np.array([[0.3, -0.7], [1.2, 0.1]])
@@ -84,11 +88,18 @@ def test_errors_of_custom_gradient():
     def f(x, y):
         return x * y, lambda g: g
 
-    with pytest.raises(TypeError, match=r"what the pullback of f returns must have the structure.*wanted a tuple of 2"):
+    with pytest.raises(TypeError, match=r"f: what its pullback returns must have the structure.*wanted a tuple of 2"):
         tn.grad(lambda x: np.sum(f(x, x)))(X)
-    wrong = tn.custom_gradient(lambda x: (x, lambda g: np.ones(3)))
-    with pytest.raises(RuleError, match=r"<lambda>.*shape \(3,\)"):
-        tn.grad(lambda x: np.sum(wrong(x)))(X)
+    wrong = tn.custom_gradient(lambda x: (np.sum(x), lambda g: g * np.ones((5, 2, 2))))  # does not broadcast: it is no row
+    with pytest.raises(ShapeError, match=r"pullback returns at \[0\] has shape \(5, 2, 2\); it must have \(2, 2\)"):
+        tn.grad(wrong)(X)
+    with pytest.raises(TypeError, match=r"returns \(value, pullback\), not Tensor"):
+        tn.grad(tn.custom_gradient(lambda x: x * 2))(1.0)
+    with pytest.raises(TypeError, match="float, which has none"):
+        tn.grad(tn.custom_gradient(lambda x: (x.item(), lambda g: g)))(1.0)
+    keyword = tn.custom_gradient(lambda x, *, k: (x * k, lambda g: g * k))
+    with pytest.raises(TypeError, match=r"no gradient flows to its keyword \['k'\]; give it by position"):
+        tn.grad(lambda k: keyword(3.0, k=k))(2.0)
 
 
 def test_without_tracking_nothing_is_recorded():
@@ -134,6 +145,96 @@ def test_derivatives_of_every_order_go_through():
     assert gradcheck(lambda x, y: f(x, y) * f(y, x), [X, X + 1], order=3, atol=1e-5)
     t = np.array([[1.0, 2.0], [-1.0, 0.5]])
     np.testing.assert_allclose(tn.jvp(f, (X, X), (t, t))[1], tn.jvp(lambda x, y: np.sin(x) * np.tanh(y), (X, X), (t, t))[1])
+
+
+def test_transforms_and_checkpoints_within_a_checkpoint():
+    f = tn.checkpoint(lambda x: x * tn.grad(lambda y: y * y * x)(1.0))  # 2x²
+    assert tn.grad(f)(3.0) == 12.0
+    assert tn.hessian(f)(3.0) == 4.0
+    w = tn.tensor(2.0, requires_grad=True)
+    inner = tn.checkpoint(lambda x: w * x * x)
+    outer = tn.checkpoint(lambda x: x + inner(x))
+    for slope in (tn.grad(outer)(3.0), tn.jvp(outer, (3.0,), (1.0,))[1], tn.jacobian(outer)(3.0)):
+        assert slope.item() == 13.0
+    drop = tn.nn.Dropout(0.5)
+    block = tn.checkpoint(drop)
+    x = tn.tensor(np.ones(50), requires_grad=True)
+    y = tn.checkpoint(lambda x: block(block(x)))(x)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad, y.data)  # ones times the masks
+
+
+def test_a_checkpoint_runs_again_in_another_thread_with_the_same_draws():
+    tn.manual_seed(5)
+    x = tn.tensor(np.ones(50), requires_grad=True)
+    y = tn.checkpoint(tn.nn.Dropout(0.5))(x)
+    thread = threading.Thread(target=lambda: y.sum().backward())
+    thread.start()
+    thread.join()
+    np.testing.assert_array_equal(x.grad, y.data)
+
+
+def test_what_a_pullback_closes_over_is_freed_with_the_graph():
+    held = []
+
+    @tn.custom_gradient
+    def scaled(x):
+        factor = np.full(10, 2.0)
+        held.append(weakref.ref(factor))
+        return x * 2, lambda g: g * factor[0]
+
+    x = tn.tensor(1.0, requires_grad=True)
+    loss = scaled(x)
+    assert held[0]() is not None
+    loss.backward()
+    assert held[0]() is None  # though the loss is still there
+    assert x.grad == 2.0
+
+
+def test_a_graph_through_a_custom_gradient_is_freed_by_reference_counts():
+    product = tn.custom_gradient(lambda x, w: (x * w, lambda g: (g * w, g * x)))
+    x, w = tn.tensor(X, requires_grad=True), tn.tensor(X, requires_grad=True)
+    gc.collect()
+    gc.disable()
+    try:
+        for f in (product, tn.checkpoint(lambda x, w: x * w)):
+            y = f(x, w)
+            grads = tn.autograd.grad((y * y).sum(), x, create_graph=True)
+            del y, grads
+            assert not [o for o in gc.get_objects() if isinstance(o, Node)]
+    finally:
+        gc.enable()
+
+
+def test_an_argument_may_be_assigned_to():
+    def f(x):
+        x[0] = 5.0
+        return np.sum(x**2)
+
+    for transform in (f, tn.checkpoint(f)):
+        np.testing.assert_array_equal(tn.grad(transform)(np.ones(2)), [0.0, 2.0])
+        np.testing.assert_array_equal(tn.grad(transform)(tn.tensor(np.ones(2), requires_grad=True)).data, [0.0, 2.0])
+        np.testing.assert_array_equal(tn.hessian(transform)(np.ones(2)), [[0.0, 0.0], [0.0, 2.0]])
+        value, gradient = tn.value_and_grad(lambda z: np.sum(tn.grad(transform)(z)))(np.ones(2))  # noqa: B023
+        assert value == 2.0
+        np.testing.assert_array_equal(gradient, [0.0, 2.0])
+    w = tn.tensor(np.ones(2), requires_grad=True)
+    tn.checkpoint(f)(w * 1.0).backward()
+    np.testing.assert_array_equal(w.grad, [0.0, 2.0])
+
+
+def test_a_constant_among_the_results_stays_one():
+    x = tn.tensor(X, requires_grad=True)
+    double, constant = tn.checkpoint(lambda x: (x * 2, tn.tensor(3.0)))(x)
+    assert double.requires_grad
+    assert not constant.requires_grad
+
+
+def test_hooks_run_once_through_a_checkpoint():
+    v = tn.tensor(3.0, requires_grad=True)
+    v.register_hook(lambda g: 2 * g)
+    tn.checkpoint(lambda x: x * v)(5.0).backward()
+    assert v.grad == 10.0
 
 
 def test_what_is_closed_over_gets_its_gradient_once():
@@ -264,6 +365,49 @@ def test_hooks_are_differentiated():
     x = 1.5
     assert tn.grad(f)(x) == x**2 + x**2 * 2 * x  # through the product directly, and through h with g = x squared
     np.testing.assert_allclose(tn.grad(tn.grad(f))(x), 2 * x + 6 * x**2)
+
+
+def test_a_hook_on_an_argument_is_seen_by_every_transform():
+    def f(x):
+        x.register_hook(lambda g: 10 * g)
+        return x**3
+
+    assert tn.grad(f)(1.0) == 30.0
+    value, gradient = tn.value_and_grad(lambda z: tn.grad(f)(z))(1.0)
+    assert (value, gradient) == (30.0, 600.0)  # the gradient of 30 x² flows through the hook as well
+
+
+def test_hooks_stay_when_a_leaf_is_frozen_and_thawed():
+    x = tn.tensor(1.0, requires_grad=True)
+    x.register_hook(lambda g: 10 * g)
+    x.requires_grad_(True)
+    x.requires_grad = False
+    x.requires_grad = True
+    (x * 1.0).backward()
+    assert x.grad == 10.0
+
+
+@pytest.mark.parametrize("make", [lambda x: x, lambda x: x * 1], ids=["leaf", "computed"])
+def test_what_a_hook_gets_and_returns_has_the_tensors_dtype(make):
+    x = tn.tensor(np.float32(3.0), requires_grad=True)
+    seen = []
+    y = make(x)
+    y.register_hook(lambda g: seen.append(g) or 2.0)
+    (y * y).backward()
+    assert type(seen[0]) is np.ndarray
+    assert not seen[0].flags.writeable
+    assert x.grad.dtype == np.float32
+    assert x.grad == 2.0
+
+
+def test_a_hook_does_not_change_what_is_freed():
+    w = tn.tensor(2.0, requires_grad=True)
+    h = w * 1.0
+    h.register_hook(lambda g: None)
+    a, b = h * 3, h * 4
+    tn.autograd.grad(a, h)
+    assert tn.autograd.grad(b, w)[0].item() == 4.0
+    assert repr(h) == "tensor(2., from=np.multiply)"
 
 
 def test_a_hook_cannot_do_harm():

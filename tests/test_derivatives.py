@@ -190,6 +190,44 @@ def test_a_pushforward_differentiates_by_its_tangent():
     np.testing.assert_array_equal(by_tangent, np.diag(3 * x**2))
 
 
+def test_third_derivatives_where_a_block_is_zero():
+    third = tn.jacobian(tn.hessian(lambda x, y: x**3 + y**3, (0, 1)), (0, 1))(1.0, 1.0)
+    assert third[0][0][0] == 6.0
+    assert third[0][1][0] == 0.0
+    p = {"a": np.ones(2), "b": np.ones(1)}
+    blocks = tn.jacobian(tn.hessian(lambda p: np.sum(p["a"] ** 3) + np.sum(p["b"])))(p)
+    assert blocks["a"]["b"]["a"].shape == (2, 1, 2)
+    np.testing.assert_array_equal(tn.jacobian(tn.hessian(lambda y: np.sum(y * 2)))(np.ones(2)), np.zeros((2, 2, 2)))
+    assert tn.jvp(lambda x: tn.jvp(np.floor, (x,), (1.0,))[1], (1.5,), (1.0,))[1] == 0.0
+
+
+def test_an_error_in_the_function_leaves_nothing_open():
+    kept = []
+
+    def fails(x):
+        kept.append(x)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        tn.grad(fails)(1.0)
+    assert type(tn.grad(lambda y: y * kept[0])(2.0)) is np.ndarray
+
+
+def test_cotangents_of_several_results_may_be_plain_and_none_stands_for_zeros():
+    _, pullback = tn.vjp(np.linalg.qr, np.array([[2.0, 1.0], [0.0, 3.0]]))
+    np.testing.assert_allclose(pullback((np.zeros((2, 2)), np.eye(2)))[0], pullback((None, np.eye(2)))[0])
+    assert tn.jvp(lambda x, y: x * y, (2.0, 3.0), (None, 1.0))[1] == 2.0
+    assert tn.hvp(lambda x, y: x * x * y, (2.0, 3.0), (None, 1.0)) == (4.0, 0.0)
+
+
+def test_results_are_not_shared():
+    x, t = np.ones(2), np.array([1.0, 2.0])
+    assert tn.jvp(lambda x: x, (x,), (t,))[1] is not t
+    assert tn.vjp(lambda x: x, x)[1](t)[0] is not t
+    first, second = tn.autograd.grad(np.sum((y := tn.tensor(x, requires_grad=True)) * 2), [y, y])
+    assert not np.shares_memory(first.data, second.data)
+
+
 def test_what_does_not_depend_on_the_arguments_has_zeros():
     x = np.ones(2)
     np.testing.assert_array_equal(tn.hessian(lambda x: tn.tensor(7.0))(x), np.zeros((2, 2)))
@@ -232,6 +270,11 @@ def test_an_unused_argument_is_an_error_when_asked():
         (lambda: tn.jacobian(np.sin, -2)(1.0), IndexError, "argnums=-2"),
         (lambda: tn.grad(np.sin, "x"), TypeError, "argnums='x'.*position"),
         (lambda: tn.jacobian(np.sin)(1j), TypeError, "complex"),
+        (lambda: tn.grad(3), TypeError, "takes a function, not int"),
+        (lambda: tn.grad(np.sin, True), TypeError, "argnums=True"),
+        (lambda: tn.grad(np.argmax)(np.ones(2)), TypeError, "returned int64, not a tensor.*np.argmax"),
+        (lambda: tn.grad(lambda x: np.sum(x.astype(int)))(np.ones(2)), TypeError, "its result is of int64"),
+        (lambda: tn.grad(tn.grad(np.sum))(np.ones(2)), GradientError, r"the gradient of tn\.grad\(np\.sum\) is of one number"),
         (lambda: tn.hessian(np.sum)(np.ones(2, int)), TypeError, "int64"),
     ],
 )

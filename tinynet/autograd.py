@@ -65,7 +65,7 @@ def grad(
     retain = create_graph if retain_graph is None else retain_graph
     roots = [node_of(output) for output in outs]
     seeds = [_seed(output, gradient, create_graph) for output, gradient in zip(outs, given, strict=True)]
-    gradients = pull_back(roots, seeds, [behind_hooks(node_of(x)) for x in ins], create_graph, retain)
+    gradients = pull_back(roots, seeds, [node_of(x) for x in ins], create_graph, retain)
     unused = [i for i, g in enumerate(gradients) if g is None]
     if unused and not allow_unused:
         raise GradientError(f"autograd.grad: the outputs do not depend on input {unused[0]}; allow_unused=True gives None")
@@ -113,7 +113,16 @@ def pull_back(
     sums: dict[Any, Any] = {}
     for root, seed in zip(roots, seeds, strict=True):
         sums[root] = sums[root] + seed if root in sums else seed
+    wanted = [behind_hooks(node) for node in nodes]
     with enable_grad():
-        found = backward(sums, nodes, wrap=wrap if create_graph else None, retain=retain, through=through)
-    gradients = [g if g is None or isinstance(g, Tensor) else owned(g) for g in map(found.get, nodes)]
-    return [wrap(g, None) if create_graph and isinstance(g, np.ndarray) else g for g in gradients]
+        found = backward(sums, wanted, wrap=wrap if create_graph else None, retain=retain, through=through)
+    gradients: list[Any] = []
+    taken = [*seeds]  # a seed that arrives untouched, or a node that is named twice: arrays must not be shared
+    for g in map(found.get, wanted):
+        if isinstance(g, np.ndarray | np.generic):
+            g = owned(g)
+            g = g.copy() if any(g is other for other in taken) else g
+            taken.append(g)
+            g = wrap(g, None) if create_graph else g
+        gradients.append(g)
+    return gradients

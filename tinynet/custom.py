@@ -1,6 +1,7 @@
 """Functions whose gradient is found in another way than by what they record: given by a person, recomputed, or none."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ from tinynet.autograd import pull_back
 from tinynet.errors import GradientError
 from tinynet.graph import Node, enable_grad, is_grad_enabled, next_number, no_grad
 from tinynet.random import rewound, watched
-from tinynet.rules import NO_PARAMS, Layout, Rule, name_of
+from tinynet.rules import Layout, Rule, name_of
+from tinynet.rules.elementwise import identity
 from tinynet.rules.table import REAL
 from tinynet.tensor import Tensor, node_of, wrap
-from tinynet.transforms import is_closed, named
-from tinynet.trees import leaves, leaves_like, mapped
+from tinynet.trace import Variable, fitting
+from tinynet.trees import leaves, mapped
 
 __all__ = ["checkpoint", "custom_gradient", "stop_gradient"]
 
@@ -47,22 +49,27 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callabl
     ----------
     f : callable
         Takes tensors (or arrays) and returns ``(value, pullback)``: a tensor or a container of tensors, and a function that
-        takes the value's cotangent, of the same structure, and returns the arguments': a tuple, or a single one if there is
-        one argument; None stands for zeros. Written in NumPy operations on the arguments, it can be differentiated in turn.
+        takes the value's cotangent, of the same structure, and returns the arguments', of theirs: a tuple of one for each, or
+        itself if there is one argument and that is no tuple; None stands for zeros. Written in NumPy operations on the
+        arguments and linear in the cotangent, it can be differentiated in turn, and serves `jvp`.
 
     Returns
     -------
     callable
-        Called as `f` is, it returns the value alone. No gradient flows to what `f` closes over.
+        Called as `f` is, it returns the value alone. No gradient flows to what `f` closes over, and a keyword argument must not
+        require one.
 
     Raises
     ------
     TypeError
-        In the backward pass, if the pullback returns something of another structure than the arguments.
+        If `f` returns no pair, or a keyword argument requires a gradient; in the backward pass, if the pullback returns
+        something of another structure than the arguments.
+    ValueError
+        In the backward pass, if it returns another shape than an argument's.
 
     Examples
     --------
-    A gradient that is clipped on its way back:
+    A gradient that is clipped on its way back (which is not linear, and so for gradients alone):
 
     >>> import numpy as np, tinynet as tn
     >>> @tn.custom_gradient
@@ -71,36 +78,58 @@ def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callabl
     >>> tn.grad(lambda x: np.sum(gentle(x) ** 2))(np.array([0.25, 3.0]))
     array([0.5, 1. ])
     """
-    what = f"what the pullback of {name_of(f)} returns"
-
     def call(*args: Any, **kwargs: Any) -> Any:
-        operands = [x for _, x in leaves(args) if isinstance(x, Tensor)]
+        for name, x in leaves(kwargs):
+            if _is_tracked(x):
+                raise TypeError(f"{name_of(f)}: no gradient flows to its keyword {name}; give it by position, or .detach() it")
         with no_grad():
-            value, saved = f(*stop_gradient(args), **kwargs)
-        if not is_grad_enabled() or not any(x.requires_grad for x in operands):
+            pair = f(*stop_gradient(args), **kwargs)
+        if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[1])):
+            raise TypeError(f"{name_of(f)}: with a custom gradient it returns (value, pullback), not {type(pair).__name__}")
+        value, saved = pair
+        operands = [x for _, x in leaves(args) if isinstance(x, Tensor)]
+        if not is_grad_enabled() or not any(map(_is_tracked, operands)):
             return value
+        inputs = [(node_of(x) if x.requires_grad else None, x.data) for x in operands]
+        return _opaque(rule, value, inputs, _CustomCall(f, args, kwargs, value, saved))
 
-        def run(xs: Iterable[Any]) -> Any:
-            rest = iter(xs)
-            return f(*mapped(lambda x: _as_tensor(next(rest)) if isinstance(x, Tensor) else x, args), **kwargs)
+    rule = _rule(f)
+    return wraps(f)(call) if hasattr(f, "__name__") else call
 
-        def pull(g: Any, out: Any, *xs: Any) -> list[Any]:
-            if isinstance(out, Tensor):  # for a second derivative the pullback has to know of the arguments' own nodes
-                found = run(xs)[1](opaque.apart(g))
-            else:
-                with no_grad():
-                    found = saved(opaque.apart(_as_tensor(g)))
-            if len(args) == 1 and not (isinstance(found, tuple) and len(found) == 1):
-                found = (found,)
-            pairs = zip(leaves_like(found, args, what), leaves(args), strict=True)
-            parts = [d for d, (_, x) in pairs if isinstance(x, Tensor)]
-            return parts if isinstance(out, Tensor) else [_as_array(d) for d in parts]
 
-        opaque = _Opaque(value)
-        rule = Rule(f, _AllAtOnce(pull, len(operands)), lambda *xs: opaque.join(run(xs)[0]), None, (REAL,), None, "")
-        return opaque.record(value, rule, [(_tracked(x), x.data) for x in operands])
+class _CustomCall:
+    """What the backward pass needs of one call of a function with a gradient of its own."""
 
-    return named(call, f)
+    def __init__(self, f: Callable[..., Any], args: Any, kwargs: Any, value: Any, saved: Callable[..., Any]) -> None:
+        self._f = f
+        self._args = mapped(lambda x: wrap(x.data, None) if isinstance(x, Tensor) else x, args)
+        self._kwargs = kwargs
+        self._saved = saved
+        self.parts = _Parts(value, lambda y: isinstance(y, Tensor) and y.dtype.kind == "f")
+
+    def forward(self, xs: Iterable[Any]) -> Any:
+        """The value at other arguments."""
+        return self.parts.join(self._run(xs)[0])
+
+    def _run(self, xs: Iterable[Any]) -> Any:
+        rest = iter(xs)
+        return self._f(*mapped(lambda x: _as_tensor(next(rest)) if isinstance(x, Tensor) else x, self._args), **self._kwargs)
+
+    def pull(self, wanted: Sequence[int], g: Any, out: Any, xs: Sequence[Any]) -> list[Any]:
+        """The cotangents of the wanted arguments."""
+        differentiable = isinstance(out, Tensor)
+        if differentiable:  # the pullback has to know of the arguments' own nodes
+            found = self._run(xs)[1](self.parts.apart(g))
+        else:
+            with no_grad():
+                found = self._saved(self.parts.apart(_as_tensor(g)))
+        if len(self._args) == 1 and not isinstance(found, tuple):
+            found = (found,)
+        what = f"{name_of(self._f)}: what its pullback returns"
+        pairs = zip(fitting(found, self._args, what), leaves(self._args), strict=True)
+        parts = [d for d, (_, x) in pairs if isinstance(x, Tensor)]
+        zeroed = [np.zeros_like(xs[i]) if parts[i] is None else parts[i] for i in wanted]
+        return zeroed if differentiable else [_as_array(d) for d in zeroed]
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -114,7 +143,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     ----------
     f : callable
         A function of tensors, such as a module, that returns a tensor or a container of tensors. It must compute the same when
-        it runs again; generators that it draws from by `tinynet.random.as_generator`, as dropout does, are rewound.
+        it runs again, and do nothing else, such as registering hooks on what is not its own. Generators that it draws from by
+        `tinynet.random.as_generator`, as dropout does, are rewound.
 
     Returns
     -------
@@ -139,103 +169,148 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if not is_grad_enabled():
             return f(*args, **kwargs)
         start = next_number()
-        with watched() as states:
-            value = f(*args, **kwargs)
-        inputs = {node: x for node, x in _inputs(value, start).items() if not is_closed(node)}
+        kept = mapped(lambda x: _Input(node_of(x), x.data) if _is_tracked(x) else x, (args, kwargs))
+        with watched() as draws:
+            again = _CheckpointCall(f, kept, draws)
+            value = again.run({})
+        inputs = _inputs(value, start)
+        for _, x in leaves(kept):
+            if isinstance(x, _Input) and x.node in inputs:
+                x.array = None  # it is an operand of the node, which the backward pass frees
         if not inputs:
             return value
-        # The arguments are kept as nodes: their arrays are the node's operands, which the backward pass frees.
-        kept = mapped(lambda x: _Input(behind) if (behind := _tracked(x)) in inputs else x, (args, kwargs))
-        nodes = list(inputs)
+        again.ran(value, list(inputs))
+        return _opaque(rule, value, list(inputs.items()), again)
 
-        def pull(g: Any, out: Any, *xs: Any) -> list[Any]:
-            tensors = {node: x if isinstance(x, Tensor) else wrap(x, node) for node, x in zip(nodes, xs, strict=True)}
-            args, kwargs = mapped(lambda x: tensors[x.node] if isinstance(x, _Input) else x, kept)
-            start = next_number()
-            with enable_grad(), rewound(states):
-                again = f(*args, **kwargs)
-            same = np.array_equal(opaque.join(again), _as_array(out), equal_nan=True)
-            if not same or not set(nodes) <= _inputs(again, start).keys():
-                raise GradientError(f"checkpoint: {name_of(f)} computed something else when it ran again in the backward pass")
-            pairs = zip(opaque.tensors(again), opaque.layout.apart(g), strict=True)
-            roots, seeds = zip(*((node_of(y), v) for y, v in pairs if y.requires_grad), strict=True)
-            differentiable = isinstance(out, Tensor)
-            return pull_back(roots, seeds, nodes, differentiable, differentiable, through=False)
-
-        opaque = _Opaque(value)
-        rule = Rule(f, _AllAtOnce(pull, len(nodes)), _only_as_a_whole, None, (REAL,), None, "")
-        return opaque.record(value, rule, list(inputs.items()))
-
-    return named(call, f)
+    rule = _rule(f)
+    return wraps(f)(call) if hasattr(f, "__name__") else call
 
 
 class _Input:
-    """Stands for the tensor of a node."""
+    """Stands for an argument that requires a gradient."""
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Any, array: Any) -> None:
         self.node = node
+        self.array = array
 
 
-class _Opaque:
-    """A container of tensors as one flat node of the graph, whatever they were computed by."""
+class _CheckpointCall:
+    """What it takes to run a function again."""
 
-    def __init__(self, value: Any) -> None:
-        self._differentiable = mapped(lambda y: isinstance(y, Tensor) and y.dtype.kind == "f", value)
-        self.layout = Layout([y.data for y in self.tensors(value)])
+    def __init__(self, f: Callable[..., Any], kept: Any, draws: Any) -> None:
+        self._f = f
+        self._kept = kept
+        self._draws = draws
+        self._nodes: list[Any] = []
 
-    def tensors(self, value: Any) -> list[Any]:
-        """The leaves of a container like the value, where the value has tensors with a derivative."""
-        pairs = zip(leaves(value), leaves(self._differentiable), strict=True)
-        return [y for (_, y), (_, differentiable) in pairs if differentiable]
+    def run(self, tensors: dict[Any, Tensor]) -> Any:
+        """Call the function with tensors in place of its inputs; each is its own to assign to."""
+
+        def own(x: Any) -> Any:
+            if not isinstance(x, _Input):
+                return x
+            return identity(tensors[x.node] if x.node in tensors else wrap(x.array, x.node))
+
+        args, kwargs = mapped(own, self._kept)
+        return self._f(*args, **kwargs)
+
+    def ran(self, value: Any, nodes: list[Any]) -> None:
+        """Note what the function returned when it ran first, and of which nodes it made use."""
+        self._nodes = nodes
+        self.parts = _Parts(value, _is_tracked)
+
+    def forward(self, xs: Iterable[Any]) -> Any:
+        """There is none: the function may use arrays that it closes over."""
+        raise NotImplementedError("a checkpointed function is no function of the arrays that it was found to use")
+
+    def pull(self, wanted: Sequence[int], g: Any, out: Any, xs: Sequence[Any]) -> list[Any]:
+        """The cotangents of the wanted inputs, by running again."""
+        start = next_number()
+        tensors = {node: x if isinstance(x, Tensor) else wrap(x, node) for node, x in zip(self._nodes, xs, strict=True)}
+        with enable_grad(), rewound(self._draws):
+            value = self.run(tensors)
+        same = self.parts.fit(value) and np.array_equal(self.parts.join(value), _as_array(out), equal_nan=True)
+        if not same or not set(self._nodes) <= _inputs(value, start).keys():
+            raise GradientError(
+                f"checkpoint: {name_of(self._f)} computed something else when it ran again in the backward pass; it must "
+                "depend on nothing that changes (generators are rewound that come from as_generator)"
+            )
+        differentiable = isinstance(out, Tensor)
+        pairs = zip(self.parts.of(value), self.parts.layout.apart(g), strict=True)
+        roots, seeds = zip(*((node_of(y), v) for y, v in pairs if y.requires_grad), strict=True)
+        nodes = [self._nodes[i] for i in wanted]
+        found = pull_back(roots, seeds, nodes, differentiable, differentiable, through=False)
+        return [np.zeros_like(xs[i]) if d is None else d for i, d in zip(wanted, found, strict=True)]
+
+
+# What both are -------------------------------------------------------------------------------------------------------
+
+
+class _Parts:
+    """The tensors of a container that have a derivative, and how they lie in one flat array."""
+
+    def __init__(self, value: Any, has_derivative: Callable[[Any], bool]) -> None:
+        self._chosen = mapped(has_derivative, value)
+        if not any(chosen for _, chosen in leaves(self._chosen)):
+            raise TypeError(
+                f"a gradient was given to {type(value).__name__}, which has none: return a floating tensor, or several"
+            )
+        self.layout = Layout([y.data for y in self.of(value)])
+
+    def of(self, value: Any) -> list[Any]:
+        """These tensors of a container like the value."""
+        pairs = zip(leaves(value), leaves(self._chosen), strict=True)
+        return [y for (_, y), (_, chosen) in pairs if chosen]
+
+    def fit(self, value: Any) -> bool:
+        """Whether a container is like the value."""
+        mine, other = list(leaves(self._chosen)), list(leaves(value))
+        return [path for path, _ in mine] == [path for path, _ in other] and all(
+            isinstance(y, Tensor) for (_, chosen), (_, y) in zip(mine, other, strict=True) if chosen
+        )
 
     def join(self, value: Any) -> Any:
         """The flat array."""
-        return self.layout.join([y.data for y in self.tensors(value)])
+        return self.layout.join([y.data for y in self.of(value)])
 
     def apart(self, flat: Any) -> Any:
-        """A flat array or tensor as a container like the value."""
+        """A flat array or tensor as a container like the value; None where that has no derivative."""
         parts = iter(self.layout.apart(flat))
-        return mapped(lambda differentiable: next(parts) if differentiable else None, self._differentiable)
+        return mapped(lambda chosen: next(parts) if chosen else None, self._chosen)
 
-    def record(self, value: Any, rule: Rule, inputs: Sequence[tuple[Any, Any]]) -> Any:
-        """The value as computed by one node, given the nodes and arrays of its inputs."""
-        flat = self.join(value)
-        parents, operands = [node for node, _ in inputs], [x for _, x in inputs]
-        parts = iter(self.layout.apart(wrap(flat, Node(rule, operands, NO_PARAMS, flat, parents))))
-        flags = leaves(self._differentiable)
+    def put(self, flat: Any, value: Any) -> Any:
+        """The value with the parts of a flat tensor in the place of its own."""
+        parts, flags = iter(self.layout.apart(flat)), leaves(self._chosen)
         return mapped(lambda y: next(parts) if next(flags)[1] else y, value)
 
 
-class _AllAtOnce(Sequence[Any]):
-    """Vjps of which each gives its part of what one function computes for all operands; it runs once a pass."""
+def _rule(f: Callable[..., Any]) -> Rule:
+    """The row of a function that is one node, whatever it computes; the node's parameter is the call."""
+    row = Rule(f, _OneByOne(), lambda *xs, call: call.forward(xs), None, (REAL,), None, "")
+    row.pull = lambda wanted, g, out, *xs, call: call.pull(wanted, g, out, xs)
+    return row
 
-    def __init__(self, pull: Callable[..., Sequence[Any]], n: int) -> None:
-        self._pull = pull
-        self._n = n
-        self._g: Any = None
-        self._parts: dict[int, Any] = {}
+
+class _OneByOne(Sequence[Any]):
+    """The vjps of such a row for who wants them apart."""
 
     def __len__(self) -> int:
-        return self._n
+        return 0
 
     def __getitem__(self, i: Any) -> Any:
-        def part(g: Any, out: Any, *operands: Any) -> Any:
-            if g is not self._g or i not in self._parts:
-                self._g, self._parts = g, dict(enumerate(self._pull(g, out, *operands)))
-            d = self._parts.pop(i)  # what is handed out need not be kept
-            self._g = g if self._parts else None
-            return np.zeros_like(operands[i]) if d is None else d
-
-        return part
+        return lambda g, out, *xs, call: call.pull([i], g, out, xs)[0]
 
 
-def _only_as_a_whole(*_: Any) -> Any:
-    raise NotImplementedError("a checkpointed function is no function of the arrays that it was found to use")
+def _opaque(rule: Rule, value: Any, inputs: Sequence[tuple[Any, Any]], call: Any) -> Any:
+    """The value as computed by one node, given the nodes and arrays of its inputs."""
+    flat = call.parts.join(value)
+    node = Node(rule, [x for _, x in inputs], {"call": call}, flat, [node for node, _ in inputs])
+    return call.parts.put(wrap(flat, node), value)
 
 
 def _inputs(value: Any, start: int) -> dict[Any, Any]:
     """The nodes older than `start` that the value was computed from, with their arrays."""
-    pairs = [(_tracked(y), y.data) for _, y in leaves(value) if isinstance(y, Tensor)]
+    pairs = [(node_of(y), y.data) for _, y in leaves(value) if _is_tracked(y)]
     found: dict[Any, Any] = {}
     seen: set[Any] = set()
     while pairs:
@@ -243,16 +318,15 @@ def _inputs(value: Any, start: int) -> dict[Any, Any]:
         if node is None or node in seen:
             continue
         seen.add(node)
-        if node.number < start:
-            found[node] = array
-        else:
+        if node.number >= start:
             pairs.extend(zip(node.parents, node.operands, strict=True))
+        elif not isinstance(node, Variable) or node.is_open:  # others are of transforms that ran and ended meanwhile
+            found[node] = array
     return found
 
 
-def _tracked(x: Any) -> Any:
-    """The node of a tensor that requires a gradient."""
-    return node_of(x) if isinstance(x, Tensor) and x.requires_grad else None
+def _is_tracked(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.requires_grad
 
 
 def _as_tensor(x: Any) -> Tensor:

@@ -6,7 +6,7 @@ node. A leaf is any object with the number `LEAF_NUMBER`, no parents, and `hooks
 than every node.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from heapq import heapify, heappop, heappush
@@ -63,8 +63,8 @@ def backward(
     retain : bool
         Keep the nodes usable for another pass.
     through : bool
-        Whether a cotangent goes on behind a wanted node to the wanted nodes that this one was computed from. If not, each is
-        taken for an independent variable.
+        Whether a cotangent goes on behind a wanted node to the wanted nodes that this one was computed from, and passes through
+        the hooks of leaves. If not, each wanted node is taken for an independent variable.
 
     Returns
     -------
@@ -92,10 +92,11 @@ def backward(
             g = wrap(np.asarray(g), None) if isinstance(g, np.ndarray | np.generic) else g  # a rule may give a constant
             operands = [x if parent is None else wrap(x, parent) for x, parent in zip(operands, parents, strict=True)]
             out = wrap(out, node)
+        vjps = rule.vjps if rule.pull is None else _dealt(rule.pull, node, useful, (g, out, *operands))
         for i, parent in enumerate(parents):
             if parent is None or (useful is not None and parent not in useful):
                 continue
-            vjp = rule.vjps[i]
+            vjp = vjps[i]
             if vjp is None:
                 continue
             try:
@@ -119,16 +120,24 @@ def backward(
             if d is g and (is_leaf if useful is None else parent in targets):
                 d = d.copy()  # two results must not share one array
             pending[parent] = d
-        if not retain:
-            node.operands = node.out = None  # a later pass through this node is an error
+        if not retain and rule is not _HOOKED:
+            node.operands = node.out = node.params = None  # a later pass through this node is an error
     if useful is None:
         found = pending
     else:
         found.update((leaf, g) for leaf, g in pending.items() if leaf in targets)
-    for node, g in found.items():
-        if node.number == LEAF_NUMBER and node.hooks:
-            found[node] = hooked(g, node.hooks)
+    if through:
+        for node, g in found.items():
+            if node.number == LEAF_NUMBER and node.hooks:
+                found[node] = hooked(g, node.hooks)
     return found
+
+
+def _dealt(pull: Callable[..., Any], node: Node, useful: set[Any] | None, arguments: Sequence[Any]) -> Sequence[Any]:
+    """The vjps of a node whose rule computes the cotangents of all operands at once: each hands out its own."""
+    wanted = [i for i, parent in enumerate(node.parents) if parent is not None and (useful is None or parent in useful)]
+    parts = dict(zip(wanted, pull(wanted, *arguments, **node.params), strict=True))
+    return [lambda *_, i=i, **__: parts.pop(i) for i in range(len(node.parents))]
 
 
 def owned(g: Any) -> Any:
@@ -154,7 +163,7 @@ Hook = Callable[[Any], Any]
 
 
 def hooks_of(node: Node) -> dict[int, Hook]:
-    """The functions that a node's cotangent passes through before it goes on.
+    """The functions that a node's cotangent passes through before it goes on, by the key of their `HookHandle`.
 
     A hook is an operation: the node becomes the identity of what it was, whose rule calls the functions, and what was
     computed from it before goes through them too.
@@ -177,15 +186,16 @@ def behind_hooks(node: Any) -> Any:
 def hooked(g: Any, hooks: dict[int, Hook]) -> Any:
     """The cotangent after each hook has run: what it returned, if it returned something."""
     for function in list(hooks.values()):
-        if isinstance(g, np.ndarray):
-            g = g.view()
+        plain = isinstance(g, np.ndarray | np.generic)
+        if plain:
+            g = np.asarray(g).view()
             g.flags.writeable = False  # others may see the same array
         d = function(g)
         if d is None:
             continue
         if np.shape(d) != g.shape:
             raise RuleError(f"a gradient hook returned shape {np.shape(d)} for a gradient of shape {g.shape}; it must keep it")
-        g = np.asarray(d, g.dtype) if isinstance(g, np.ndarray) else d
+        g = np.asarray(d, g.dtype) if plain or not hasattr(d, "dtype") else d
     return g
 
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from numpy.random import Generator
 
-__all__ = ["as_generator", "manual_seed", "rewound", "watched"]
+__all__ = ["Draws", "as_generator", "manual_seed", "rewound", "watched"]
 
 _default: ContextVar["Generator"] = ContextVar("tinynet_default_generator")
-_watched: ContextVar["dict[Generator, Any] | None"] = ContextVar("tinynet_watched_generators", default=None)
+_watched: ContextVar["Draws | None"] = ContextVar("tinynet_watched_generators", default=None)
 
 
 def manual_seed(seed: int) -> "Generator":
@@ -61,31 +61,54 @@ def as_generator(rng: "int | Generator | None" = None) -> "Generator":
     if generator is None:
         generator = np.random.default_rng()
         _default.set(generator)
-    states = _watched.get()
-    if states is not None:
-        states.setdefault(generator, generator.bit_generator.state)
+    draws = _watched.get()
+    if draws is not None:
+        draws.note(generator, is_default=rng is None)
     return generator
 
 
+class Draws:
+    """Which generators were asked for, in what state each was then, and which was the default one."""
+
+    def __init__(self) -> None:
+        self.states: dict[Generator, Any] = {}
+        self.default: Generator | None = None
+
+    def note(self, generator: "Generator", is_default: bool) -> None:
+        """Note a generator that is about to be used."""
+        self.states.setdefault(generator, generator.bit_generator.state)
+        self.default = generator if is_default else self.default
+
+
 @contextmanager
-def watched() -> "Iterator[dict[Generator, Any]]":
+def watched() -> "Iterator[Draws]":
     """Note the state that each generator is in when it is first asked for within; see `rewound`."""
-    states: dict[Generator, Any] = {}
-    token = _watched.set(states)
+    draws, outer = Draws(), _watched.get()
+    token = _watched.set(draws)
     try:
-        yield states
+        yield draws
     finally:
         _watched.reset(token)
+        if outer is not None:
+            for generator, state in draws.states.items():
+                outer.states.setdefault(generator, state)
+            outer.default = outer.default or draws.default
 
 
 @contextmanager
-def rewound(states: "dict[Generator, Any]") -> "Iterator[None]":
-    """Put generators back into noted states, so that they draw the same again, and afterwards where they were."""
-    now = {generator: generator.bit_generator.state for generator in states}
+def rewound(draws: Draws) -> "Iterator[None]":
+    """Put generators back into noted states, so that they draw the same again, and afterwards where they were.
+
+    The default generator is the one that was, whatever thread this is.
+    """
+    now = {generator: generator.bit_generator.state for generator in draws.states}
+    token = None if draws.default is None else _default.set(draws.default)
     try:
-        for generator, state in states.items():
+        for generator, state in draws.states.items():
             generator.bit_generator.state = state
         yield
     finally:
         for generator, state in now.items():
             generator.bit_generator.state = state
+        if token is not None:
+            _default.reset(token)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from tinynet.arraymethods import ArrayMethods
 from tinynet.dtypes import REAL_KINDS, as_array, as_real
 from tinynet.errors import GradientError, ShapeError
-from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Hook, HookHandle, Node, backward, hooks_of, owned
+from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Hook, HookHandle, Node, backward, behind_hooks, hooks_of, owned
 from tinynet.rules import (
     COMPOSED,
     NO_PARAMS,
@@ -127,7 +127,7 @@ class Tensor(ArrayMethods):
         if value and self.data.dtype.kind != "f":
             raise TypeError(f"requires_grad: {self.data.dtype} data has no gradient; convert it with .astype(float)")
         self._node = _LEAF if value else None
-        self.hooks = None
+        self.hooks = getattr(self, "hooks", None)
 
     @property
     def is_leaf(self) -> bool:
@@ -189,13 +189,17 @@ class Tensor(ArrayMethods):
             leaf.grad = owned(g if leaf.grad is None else leaf.grad + g)
 
     def register_hook(self, hook: Hook) -> HookHandle:
-        """Have a function called with this tensor's gradient in each backward pass, as soon as it is complete.
+        """Have a function called with this tensor's gradient in each backward pass.
+
+        On a computed tensor that is as soon as the gradient is complete, and before it goes on; on a leaf at the end of the
+        pass, before the gradient is added to `grad`. Copies and pickles of a leaf have no hooks.
 
         Parameters
         ----------
         hook : callable
             Takes the gradient: a read-only array, or a tensor where the graph of the derivative is built. What it returns,
-            of the same shape, takes the gradient's place from there on; None leaves it as it is.
+            of the same shape, takes the gradient's place from there on; None leaves it as it is. Derivatives of the
+            gradient, and `tinynet.jvp`, are right only if that is linear in the gradient.
 
         Returns
         -------
@@ -323,7 +327,7 @@ class Tensor(ArrayMethods):
         if self.data.dtype not in (np.float64, np.int64, np.bool_):
             shown.append(f"dtype={self.data.dtype}")
         if isinstance(self._node, Node):
-            shown.append(f"from={self._node.rule.name}")
+            shown.append(f"from={behind_hooks(self._node).rule.name}")
         elif self._node is not None:
             shown.append("requires_grad=True")
         return f"tensor({', '.join(shown)})"

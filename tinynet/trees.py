@@ -20,13 +20,16 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def leaves_like(tree: Any, model: Any, what: str) -> list[Any]:
-    """The leaves of `tree` in the order of those of `model`, of which it must have the structure."""
+    """The leaves of `tree` in the order of those of `model`, of which it has the structure; None may stand for a branch."""
     found = []
     for step, branch in _branches(model):
         if step is None:
             found.append(tree)
             continue
-        if type(tree) is not type(model) or len(tree) != len(model) or (isinstance(model, dict) and step not in tree):
+        if tree is None:
+            found += leaves_like(None, branch, what)
+            continue
+        if _kind(tree) is not _kind(model) or len(tree) != len(model) or (isinstance(model, dict) and step not in tree):
             raise TypeError(f"{what} must have the structure of what it is for: got {_form(tree)}, wanted {_form(model)}")
         found += leaves_like(tree[step], branch, what)
     return found
@@ -53,6 +56,10 @@ def _branches(tree: Any) -> Iterator[tuple[Any, Any]]:
         yield from enumerate(tree)
     elif tree is not None:
         yield None, tree
+
+
+def _kind(tree: Any) -> type | None:
+    return next((kind for kind in (dict, list, tuple) if isinstance(tree, kind)), None)
 
 
 def _form(tree: Any) -> str:

@@ -96,7 +96,12 @@ class Rule:
         the gradient of each for a cotangent of ones, such as ``{(1.0, 1.0): (0.5, 0.5)}`` for a tie of `numpy.maximum`.
     source : str
         Where the formula of the derivative comes from, if it is not plain calculus.
+    pull : callable or None
+        Where the cotangents of all operands are computed at once, ``pull(wanted, g, out, *operands, **params)`` returns those of
+        the operands at the positions `wanted`.
     """
+
+    pull: Callable[..., Sequence[Any]] | None = None
 
     def __init__(
         self,
@@ -188,6 +193,12 @@ class Rule:
 
 def called(fun: Callable[..., Any], stand_in: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What `stand_in` makes of a call of `fun`; Python's own words about wrong arguments are told of `fun`."""
+    if "out" in kwargs or len(args) > 2:
+        code = stand_in.__code__
+        by_position = dict(zip(code.co_varnames[: code.co_argcount], args, strict=False))
+        if kwargs.get("out", by_position.get("out")) is not None:
+            raise TypeError(f"{name_of(fun)} on a tensor takes no out=; assign the result")
+        kwargs = {name: value for name, value in kwargs.items() if name != "out"}
     try:
         return stand_in(*args, **kwargs)
     except TypeError as error:
