@@ -11,6 +11,7 @@ import pytest
 import tinynet as tn
 from tinynet.errors import GradientError, GraphError, RuleError, ShapeError
 from tinynet.graph import Node
+from tinynet.rules import TABLE
 from tinynet.testing import gradcheck
 
 X = np.array([[0.3, -0.7], [1.2, 0.1]])
@@ -292,6 +293,22 @@ def test_a_checkpoint_keeps_little():
         return most
 
     assert peak(4) < 0.6 * peak(16)
+
+
+def test_gradcheck_tells_what_is_behind_a_checkpoint():
+    @tn.primitive
+    def cube(x):
+        return x**3
+
+    cube.defvjp(lambda g, out, x: g * x**2)
+    try:
+        with pytest.raises(tn.testing.GradcheckError, match=r"is behind a checkpoint.*check it without"):
+            gradcheck(lambda x: np.sin(tn.checkpoint(cube)(x)), X)
+    finally:
+        del TABLE[cube]
+    wrong = tn.custom_gradient(lambda x: (x**3, lambda g: g * x**2))
+    with pytest.raises(tn.testing.GradcheckError, match=r"is wrong on its own: it is 0\.333333 times"):
+        gradcheck(wrong, X)
 
 
 def test_without_a_graph_a_checkpoint_is_a_call():

@@ -7,9 +7,19 @@ import pkgutil
 import pytest
 
 import tinynet
+from tinynet.rules import TABLE
 
 MODULES = ["tinynet", *(module.name for module in pkgutil.walk_packages(tinynet.__path__, "tinynet."))]
-NEEDS = {"tinynet.plot": "matplotlib", "tinynet.testing.strategies": "hypothesis"}
+NEEDS = {"tinynet.plot": "matplotlib", "tinynet.testing": "hypothesis"}
+
+
+@pytest.fixture(autouse=True)
+def no_row_stays():
+    """Operations that examples define leave the table again."""
+    rows = set(TABLE)
+    yield
+    for fun in set(TABLE) - rows:
+        del TABLE[fun]
 
 
 def doctests(name):

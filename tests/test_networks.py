@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import tinynet as tn
 from tinynet.nn import activations
 from tinynet.testing import gradcheck, strategies
-from tinynet.testing.strategies.networks import clearance
+from tinynet.testing.strategies.clearance import clearance
 
 FEWER = settings(max_examples=max(1, settings.default.max_examples // 3))
 

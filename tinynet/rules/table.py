@@ -97,8 +97,8 @@ class Rule:
     source : str
         Where the formula of the derivative comes from, if it is not plain calculus.
     pull : callable or None
-        Where the cotangents of all operands are computed at once, ``pull(wanted, g, out, *operands, **params)`` returns those of
-        the operands at the positions `wanted`.
+        Where the cotangents of all operands are computed at once, ``pull(wanted, g, out, *operands, **params)`` returns those
+        of the operands at the positions `wanted`.
     """
 
     pull: Callable[..., Sequence[Any]] | None = None

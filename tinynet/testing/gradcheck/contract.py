@@ -86,7 +86,7 @@ def _watched(row: Rule, n: int, generator: "Generator") -> Rule:
         return watched
 
     watched = copy.copy(row)
-    watched.vjps = [watch(i) for i in range(n)]
+    watched.vjps, watched.pull = [watch(i) for i in range(n)], None
     return watched
 
 

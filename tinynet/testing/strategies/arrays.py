@@ -1,6 +1,7 @@
 """Strategies for arrays in the domain of an operation and away from its kinks, and for shapes that broadcast."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -22,39 +23,17 @@ _LEAD = 0.01  # the same for reductions, whose kinks (ties, constant data) lie c
 _REACH = 3.0
 
 
+@cache
 def shapes(min_dims: int = 0, max_dims: int = 3, min_side: int = 1, max_side: int = 3) -> st.SearchStrategy[Shape]:
     """Shapes of small arrays."""
     return hnp.array_shapes(min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side)
 
 
+@cache
 def broadcastable_shapes(
     count: int, *, max_dims: int = 3, min_side: int = 1, max_side: int = 3
 ) -> st.SearchStrategy[tuple[Shape, ...]]:
-    """Shapes that broadcast together.
-
-    Parameters
-    ----------
-    count : int
-        How many.
-    max_dims : int
-        The largest number of axes.
-    min_side, max_side : int
-        The lengths of an axis; with ``min_side=0`` some arrays are empty.
-
-    Returns
-    -------
-    SearchStrategy
-        Of tuples of `count` shapes.
-
-    Examples
-    --------
-    >>> import numpy as np, tinynet as tn
-    >>> from hypothesis import given
-    >>> @given(tn.testing.strategies.broadcastable_shapes(2))
-    ... def check(pair):
-    ...     np.broadcast_shapes(*pair)
-    >>> check()
-    """
+    """Several shapes that broadcast together."""
     drawn = hnp.mutually_broadcastable_shapes(num_shapes=count, max_dims=max_dims, min_side=min_side, max_side=max_side)
     return drawn.map(lambda several: several.input_shapes)
 
@@ -94,9 +73,14 @@ def arrays(
     ...     assert np.all(abs(x - 1) >= 0.1)
     >>> check()
     """
-    elements = st.floats(*bounds(domain), allow_subnormal=False)
-    x: Array = draw(hnp.arrays(np.float64, shape, elements=elements, fill=st.nothing())).astype(dtype)
+    x: Array = draw(_numbers(shape if isinstance(shape, tuple) else draw(shape), domain)).astype(dtype)
     return x if avoid is None else clear_of_kinks([x], avoid)[0]
+
+
+@cache
+def _numbers(shape: Shape, domain: Interval) -> st.SearchStrategy[Array]:
+    """Kept, since hypothesis takes longer to prepare a strategy than to draw from it."""
+    return hnp.arrays(np.float64, shape, elements=st.floats(*bounds(domain), allow_subnormal=False), fill=st.nothing())
 
 
 def bounds(domain: Interval) -> tuple[float, float]:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
+
+from tinynet.testing.strategies.axes import axes
 
 __all__ = ["Build", "Call", "Cases", "axes_of", "axis_of", "spelled", "spelled_after"]
 
@@ -48,5 +49,4 @@ def axis_of(draw: st.DrawFn, ndim: int) -> int:
 
 def axes_of(draw: st.DrawFn, ndim: int, fewest: int = 0) -> Any:
     """None, an axis, or a tuple of axes, counted from either end."""
-    choices: list[st.SearchStrategy[Any]] = [st.none(), hnp.valid_tuple_axes(ndim, min_size=min(fewest, ndim))]
-    return draw(st.one_of(*choices, *([st.integers(-ndim, ndim - 1)] if ndim else [])))
+    return draw(axes((1,) * ndim, min_size=fewest))

@@ -1,6 +1,7 @@
 """Calls of every operation of the rule table: elementwise ones by themselves, the others from the lists of cases."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from tinynet.testing.strategies import matrices, moves, orders, statistics, valu
 from tinynet.testing.strategies.arrays import arrays, bounds, broadcastable_shapes, clear_of_kinks
 from tinynet.testing.strategies.calls import Call
 
-__all__ = ["cases"]
+__all__ = ["cases", "is_elementwise"]
 
 
 def cases(operation: Callable[..., Any] | Rule) -> st.SearchStrategy[Call]:
@@ -50,15 +51,22 @@ def cases(operation: Callable[..., Any] | Rule) -> st.SearchStrategy[Call]:
     row = TABLE.get(fun)
     if row is None and fun not in COMPOSED:
         raise LookupError(f"{getattr(fun, '__name__', fun)} is not in the rule table")
-    if row is not None and _is_elementwise(row):
-        return _elementwise(row)
+    if row is not None:
+        elementwise = _elementwise_calls(row)
+        if elementwise is not None:
+            return elementwise
     raise LookupError(f"{name_of(fun)} is not elementwise and has no case; write one in tinynet/testing/strategies")
 
 
 _LISTED = values.CASES | moves.CASES | statistics.CASES | matrices.CASES | orders.CASES
 
 
-def _is_elementwise(row: Rule) -> bool:
+@cache
+def _elementwise_calls(row: Rule) -> st.SearchStrategy[Call] | None:
+    return _elementwise(row) if is_elementwise(row) else None
+
+
+def is_elementwise(row: Rule) -> bool:
     """Whether a row's operation is a ufunc, or is seen to map one element to one element."""
     if isinstance(row.fun, np.ufunc):
         return row.fun.signature is None

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from tinynet.graph import Node, reachable
 from tinynet.rules.activations import elu, leaky_relu, relu, sigmoid, softplus, swish
-from tinynet.tensor import Tensor, node_of
+from tinynet.tensor import Tensor
+from tinynet.testing.strategies.clearance import clearance
 
-__all__ = ["clearance", "networks"]
+__all__ = ["networks"]
 
 Array = np.ndarray[Any, Any]
 
@@ -66,12 +66,3 @@ def networks(
 
     assume(clearance(network(*(Tensor(x, requires_grad=True) for x in inputs))) > _CLEARANCE)
     return network, inputs
-
-
-def clearance(output: Tensor) -> float:
-    """How far the operations that a result comes from are from their kinks."""
-    distances = [
-        np.abs(node.rule.kinks(*node.operands, **node.params))
-        for node in reachable([node_of(output)]) if isinstance(node, Node) and node.rule.kinks is not None
-    ]
-    return min((float(np.min(distance)) for distance in distances), default=np.inf)
