@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         growth_steps=growth_steps,
         growth=growth,
         import_milliseconds=footprint.import_milliseconds(rounds),
+        checkpoint=footprint.checkpoint_kibibytes(),
     )
     print(report.markdown(results))
     wrong = [f"{name} is excluded from {m.workload.name}: {reason}" for m in measurements for name, reason in m.wrong.items()]

@@ -16,10 +16,11 @@ from benchmarks import harness
 from benchmarks.peers import SUBJECT
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["import_milliseconds", "memory_growth"]
+__all__ = ["LAYERS", "checkpoint_kibibytes", "import_milliseconds", "memory_growth"]
 
 ROOT = Path(__file__).parents[1]
 WARM_UP = 300
+LAYERS, GROUP, BATCH, WIDTH = 36, 6, 4096, 64
 
 
 def import_milliseconds(rounds: int) -> dict[str, float]:
@@ -36,6 +37,28 @@ def memory_growth(name: str, steps: int) -> int:
     The garbage collector is off: what is not freed by reference counts is not freed at all.
     """
     return int(_output(f"from benchmarks.footprint import _run; print(_run({name!r}, {steps}))"))
+
+
+def checkpoint_kibibytes() -> dict[str, int]:
+    """What a forward and a backward pass of many tanh layers add to the peak memory, for each size of checkpointed groups."""
+    command = "from benchmarks.footprint import _pass; print(_pass({}))"
+    return {
+        "without": int(_output(command.format(LAYERS))),
+        f"groups of {GROUP}": int(_output(command.format(GROUP))),
+    }
+
+
+def _pass(size: int) -> int:
+    import tinynet as tn
+
+    layers = [layer for i in range(LAYERS) for layer in (tn.nn.Linear(WIDTH, WIDTH, rng=i), tn.nn.Tanh())]
+    groups = [tn.nn.Sequential(*layers[i : i + 2 * size]) for i in range(0, 2 * LAYERS, 2 * size)]
+    y = tn.tensor(np.ones((BATCH, WIDTH)))
+    before = _peak_kibibytes()
+    for group in groups:
+        y = group(y) if len(groups) == 1 else tn.checkpoint(group)(y)
+    y.sum().backward()
+    return _peak_kibibytes() - before
 
 
 def _run(name: str, steps: int) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.footprint import LAYERS
 from benchmarks.harness import Measurement, Peer
 from benchmarks.peers import BASELINE, SUBJECT
 
@@ -38,6 +39,7 @@ class Results:
     growth_steps: int
     growth: Mapping[str, int]
     import_milliseconds: Mapping[str, float]
+    checkpoint: Mapping[str, int]
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -66,6 +68,7 @@ def as_json(results: Results) -> dict[str, Any]:
         },
         "import_milliseconds": {name: _round(value) for name, value in results.import_milliseconds.items()},
         "memory_growth_kibibytes": {"steps": results.growth_steps, **results.growth},
+        "checkpoint_kibibytes": dict(results.checkpoint),
     }
 
 
@@ -77,6 +80,7 @@ def markdown(results: Results) -> str:
     machine = "\n".join(f"- {what}: {value}" for what, value in _machine(results).items())
     imports = results.import_milliseconds
     growth = ", ".join(f"{name} {kibibytes} KiB" for name, kibibytes in results.growth.items())
+    checkpoint = ", ".join(f"{kibibytes / 1024:.0f} MiB {how}" for how, kibibytes in results.checkpoint.items())
     sections = [
         "# Benchmarks",
         f"Made by `{results.command}`" + (f" on {results.date}." if results.date else "."),
@@ -84,6 +88,7 @@ def markdown(results: Results) -> str:
         workloads,
         f"`import tinynet` takes {imports['tinynet']:.0f} ms, {imports['difference']:.1f} ms more than `import numpy`.",
         f"Growth of tinynet's peak memory over {results.growth_steps:,} steps with the garbage collector off: {growth}.",
+        f"Memory of one forward and backward pass of {LAYERS} tanh layers, with `tn.checkpoint` and without: {checkpoint}.",
         METHOD,
         machine,
     ]
