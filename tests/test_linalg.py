@@ -225,6 +225,16 @@ def test_the_gradient_of_a_matrix_norm_at_zero_is_zero(order):
     np.testing.assert_array_equal(gradient(lambda a: linalg.norm(a, order), np.zeros((2, 3))), np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("p", [None, 2, -2, "fro", 1, -np.inf])
+def test_the_condition_of_a_singular_matrix_is_infinite_and_the_others_keep_theirs(p):
+    a = np.stack([np.ones((2, 2)), np.array([[2.0, 1.0], [0.0, 3.0]])])
+    t = tn.tensor(a, requires_grad=True)
+    conditions = linalg.cond(t, p)
+    np.testing.assert_allclose(conditions.data, linalg.cond(a, p), rtol=1e-14)
+    conditions[1].backward()
+    np.testing.assert_allclose(t.grad[1], tn.grad(lambda a: linalg.cond(a, p))(a[1]), rtol=1e-12)
+
+
 def test_second_derivative_of_a_norm_at_zero_is_zero():
     np.testing.assert_array_equal(tn.hessian(lambda x: linalg.norm(x, 3))(np.zeros(2)), np.zeros((2, 2)))
     np.testing.assert_array_equal(tn.hessian(linalg.norm)(np.zeros(2)), np.zeros((2, 2)))
@@ -333,6 +343,7 @@ REFUSED = {
     "qr of dependent columns": (
         lambda a: linalg.qr(a)[0], np.ones((3, 2)), linalg.LinAlgError, r"np.linalg.qr on shape \(3, 2\).*independent columns"
     ),
+    "qr of a vector": (lambda a: linalg.qr(a)[0], np.ones(3), linalg.LinAlgError, r"np.linalg.qr on shape \(3,\)"),
     "complete qr": (lambda a: linalg.qr(a, "complete"), np.ones((3, 2)), TypeError, "complete.*use mode='reduced'"),
     "raw qr": (lambda a: linalg.qr(a, "raw"), ONES, TypeError, "raw.*use mode='reduced'"),
     "full svd": (linalg.svd, np.ones((3, 2)), TypeError, "full_matrices=False"),

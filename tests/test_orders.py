@@ -95,6 +95,16 @@ def test_an_interpolation_of_one_point_is_constant():
     assert pulled(lambda x: np.interp(x, [1.0], [3.0]), 1.0, 1.0) == 0
 
 
+def test_an_interpolation_that_jumps_has_no_slope_there():
+    x, xp, fp = leaf([-1.0, 0.5, 1.0, 2.0, 3.0]), leaf([0.0, 1.0, 1.0, 2.0, 2.0]), leaf([1.0, 2.0, 4.0, 8.0, 9.0])
+    y = np.interp(x, xp, fp)
+    assert np.array_equal(y.data, np.interp(x.data, xp.data, fp.data))
+    y.backward(np.ones(5))
+    assert x.grad.tolist() == [0.0, 1.0, 4.0, 0.0, 0.0]
+    assert xp.grad.tolist() == [-0.5, -0.5, -4.0, 0.0, 0.0]
+    assert fp.grad.tolist() == [1.5, 0.5, 1.0, 0.0, 2.0]
+
+
 def test_an_interpolation_of_unsorted_points_with_a_period():
     x, xp, fp = np.array([-3.7, 0.4, 9.1]), np.array([2.0, 0.9, -1.0, 6.5]), np.array([1.0, 5.0, -2.0, 3.0])
     assert np.array_equal(np.interp(leaf(x), xp, fp, period=-4.0).data, np.interp(x, xp, fp, period=-4.0))
@@ -201,10 +211,12 @@ def test_resizing_nothing_gives_zeros(shape):
     [
         ("take", ([1, 0], 1)),
         ("take", ([5, -4], None)),
+        ("take", ([5, -1], 0, None, "clip")),
         ("compress", ([True, False, True], 1)),
         ("cumsum", (0,)),
         ("cumprod", ()),
         ("diagonal", (1,)),
+        ("transpose", (-1, 0)),
         ("trace", ()),
         ("conj", ()),
         ("conjugate", ()),
@@ -217,6 +229,21 @@ def test_methods_are_those_of_arrays(name, args):
     assert np.array_equal(getattr(result, "data", result), expected)
     if isinstance(result, tn.Tensor):
         gradcheck(operator.methodcaller(name, *args), ARRAY)
+
+
+@pytest.mark.parametrize("f", [lambda x: np.take(x, [0, -1], axis=-1), lambda x: np.compress([True], x, axis=0)])
+def test_a_number_has_an_axis_to_take_from(f):
+    assert np.array_equal(f(leaf(5.0)).data, f(np.array(5.0)))
+    gradcheck(f, np.array(5.0))
+
+
+def test_scattered_values_may_have_axes_of_length_1_in_front():
+    gradcheck(lambda v: tn.scatter(v, (-1, slice(0, 2)), (2, 3)), np.array([[1.0, 2.0]]), order=2)
+
+
+def test_the_axes_of_a_vector_may_be_a_number():
+    gradcheck(lambda x: np.transpose(x, 0), np.array([1.0, 2.0]), order=2)
+    gradcheck(lambda x: np.transpose(x, ()), np.array(1.0), order=2)
 
 
 def test_choose_and_searchsorted_as_methods():
@@ -274,6 +301,12 @@ WRONG_AXIS = {
     "sliding_window_view": lambda x: sliding_window_view(x, 1, 5),
     "concatenate": lambda x: np.concatenate([x, x], 5),
     "stack": lambda x: np.stack([x, x], 5),
+    "diff": lambda x: np.diff(x, axis=5),
+    "gradient": lambda x: np.gradient(x, axis=5),
+    "trapezoid": lambda x: np.trapezoid(x, axis=5),
+    "median": lambda x: np.median(x, axis=5),
+    "nanpercentile": lambda x: np.nanpercentile(x, 50, axis=5),
+    "tensordot": lambda x: np.tensordot(x, x, (5, 0)),
 }
 
 
@@ -343,6 +376,7 @@ def test_what_is_refused_names_what_to_use(name):
         (lambda t: np.broadcast_arrays(t, np.ones(4)), ValueError, "np.broadcast_arrays"),
         (lambda t: np.vstack([t, np.ones(4)]), ValueError, r"\(2, 3\) and \(1, 4\)"),
         (lambda t: np.vectorize(np.sin)(t), TypeError, "graph would be lost"),
+        (lambda t: np.apply_along_axis(np.sum, 1, t[:0]), ValueError, r"np.apply_along_axis on shape \(0, 3\)"),
     ],
 )
 def test_errors(call, error, message):

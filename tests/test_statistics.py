@@ -192,6 +192,100 @@ def test_gradient_of_evenly_spaced_coordinates_sees_each_of_them():
     gradcheck(lambda f, x: np.gradient(f, x, edge_order=2), [f, x], order=2)
 
 
+LARGE = {
+    "logaddexp": (lambda x: np.logaddexp(x[0], x[1]), [1e17, 1e17], [0.5, 0.5]),
+    "logaddexp2": (lambda x: np.logaddexp2(x[0], x[1]), [1e17, 1e17], [0.5, 0.5]),
+    "logaddexp of nothing": (lambda x: np.logaddexp(x[0], x[1]), [-inf, 3.0], [0, 1]),
+    "logsumexp": (tn.logsumexp, [1e17, 1e17, -inf], [0.5, 0.5, 0]),
+    "hypot": (lambda x: np.hypot(x[0], x[1]) * 1e10, [3e299, 4e299], [6e9, 8e9]),
+    "arctan": (np.arctan, [1e200], [0]),
+    "arccosh": (np.arccosh, [1e200], [1e-200]),
+    "swish": (lambda beta: tn.swish(np.array([1e200]), beta), [1.0], [0]),
+}
+
+
+@pytest.mark.parametrize(("f", "x", "expected"), LARGE.values(), ids=LARGE.keys())
+def test_large_numbers_do_not_overflow_in_a_rule(f, x, expected):
+    x = tn.tensor(x, requires_grad=True)
+    with np.errstate(over="ignore"):
+        y = np.sum(f(x))
+    y.backward()
+    np.testing.assert_allclose(x.grad, expected, rtol=1e-14, atol=0)
+
+
+def test_a_large_sum_of_exponentials_in_float32_has_a_gradient_that_sums_to_one():
+    x = tn.tensor([1e6, 1e6, 1e6 - 1], requires_grad=True, dtype="float32")
+    tn.logsumexp(x).backward()
+    assert x.grad.dtype == np.float32
+    np.testing.assert_allclose(x.grad, tn.softmax(x.data), rtol=1e-6)
+
+
+def test_below_its_domain_arccosh_has_no_gradient():
+    with np.errstate(invalid="ignore"):
+        assert np.isnan(gradient(np.arccosh, [-2.0])).all()
+
+
+# What NumPy's functions take besides ---------------------------------------------------------------------------------
+
+
+SINGLE, HALF = np.array([1.0, 2.0, 4.0, 8.0], np.float32), np.array([1.0, 2.0, 4.0, 8.0], np.float16)
+DTYPES = {
+    "ediff1d": (np.ediff1d, (SINGLE, np.array([9.0]), 5.0)),
+    "gradient": (np.gradient, (SINGLE, np.array(0.5))),
+    "gradient by coordinates": (np.gradient, (HALF, np.arange(4.0))),
+    "average": (lambda a, w: np.average(a, weights=w), (SINGLE.astype(float) / 3, SINGLE)),
+    "cov": (lambda a, w: np.cov(a, aweights=w), (SINGLE.astype(float), SINGLE / 3)),
+    "average of integers": (lambda a, w: np.average(a, weights=w), (np.arange(4), SINGLE)),
+    "poly": (np.poly, (HALF,)),
+    "average of foreign byte order": (np.median, (SINGLE.astype(">f8"),)),
+    "largest of foreign byte order": (np.max, (SINGLE.astype(">f8"),)),
+    "running sum of a number": (lambda x: np.cumulative_sum(x, include_initial=True), (np.array(5.0),)),
+    "running product of a number": (lambda x: np.cumulative_prod(x, axis=-1), (np.array(5.0),)),
+}
+
+
+@pytest.mark.skipif(not hasattr(np, "cumulative_sum"), reason="NumPy 2.1")
+@pytest.mark.parametrize(("f", "args"), DTYPES.values(), ids=DTYPES.keys())
+def test_dtype_and_value_are_numpys_in_mixed_dtypes(f, args):
+    tensors = [tn.tensor(x, requires_grad=np.asarray(x).dtype.kind == "f") for x in args]
+    result, expected = f(*tensors), np.asarray(f(*args))
+    np.testing.assert_array_equal(result.data, expected)
+    assert (result.dtype, result.shape) == (expected.dtype.newbyteorder("="), expected.shape)
+    np.sum(result).backward()
+    assert all(x.grad.dtype == x.dtype for x in tensors if x.requires_grad)
+
+
+def test_the_roots_of_a_polynomial_may_be_a_list():
+    gradcheck(lambda a, b: np.poly([a, 2.0, b]), [np.array(3.0), np.array(-1.0)], order=2)
+
+
+OUT = {
+    "nansum": (np.nansum, (None, None)),
+    "nanmean": (np.nanmean, (None, None)),
+    "nanstd": (np.nanstd, (None, None)),
+    "nancumsum": (np.nancumsum, (None, None)),
+    "median": (np.median, (None,)),
+    "nanmedian": (np.nanmedian, (None,)),
+    "quantile": (np.quantile, (0.5, None)),
+    "ptp": (np.ptp, (None,)),
+    "trace": (np.trace, (0, 0, 1, None)),
+    "take": (np.take, ([0], None)),
+    "outer": (np.outer, (np.ones(2),)),
+}
+
+
+@pytest.mark.parametrize(("fun", "rest"), OUT.values(), ids=OUT.keys())
+def test_an_array_to_write_to_is_refused_and_none_is_none(fun, rest):
+    x = np.array([[1.0, 2.0], [3.0, 4.0]])
+    t, out = tn.tensor(x, requires_grad=True), np.zeros_like(fun(x, *rest))
+    expected = fun(x, *rest)
+    for result in (fun(t, *rest, None), fun(t, *rest, out=None)):
+        np.testing.assert_array_equal(result.data, expected)
+    for write in (lambda: fun(t, *rest, out), lambda: fun(t, *rest, out=out)):
+        with pytest.raises(TypeError, match=f"np.{fun.__name__} on a tensor takes no out=; assign the result"):
+            write()
+
+
 # Empty arrays and bad input ------------------------------------------------------------------------------------------
 
 EMPTY = {
@@ -228,10 +322,19 @@ def test_empty_arrays(f):
         (lambda x: np.gradient(x, np.arange(2.0)), ValueError, "coordinates of shape"),
         (lambda x: np.gradient(x[:1]), ValueError, "has 1 elements"),
         (lambda x: np.cov(np.reshape(x, (1, 1, 3))), ValueError, "np.cov"),
+        (lambda x: np.cov(x, aweights=[1.0, -1.0, 1.0]), ValueError, "np.cov: aweights cannot be negative"),
         (lambda x: np.nan_to_num(x, copy=False), TypeError, "copy"),
         (lambda x: np.sum(x, initial=x[0]), TypeError, "initial"),
+        (lambda x: np.percentile(x, 150.0), ValueError, "np.percentile: q is out of its range, 0 to 100"),
+        (lambda x: np.nanquantile(x[:0], 0.5), ValueError, "np.nanquantile: a quantile of no elements"),
+        (lambda x: np.ediff1d(np.arange(3), to_end=x), TypeError, "np.ediff1d: ends of float64 for differences of int64"),
     ],
 )
 def test_bad_input(call, error, match):
     with pytest.raises(error, match=match):
         call(tn.tensor([1.0, 2.0, 4.0], requires_grad=True))
+
+
+@pytest.mark.parametrize("f", [np.max, np.min, lambda x: np.max(x, initial=0.0), np.maximum.accumulate, np.median])
+def test_nothing_attains_an_extreme_that_is_nan(f):
+    assert np.isnan(gradient(f, [1.0, nan, 2.0])).all()

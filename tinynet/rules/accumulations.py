@@ -83,7 +83,7 @@ rule(
 
 
 def _only_axis(x: Any, axis: int | None, name: str) -> int:
-    if axis is None and x.ndim != 1:
+    if axis is None and x.ndim > 1:
         raise ValueError(f"{name}: give axis= for an array of {x.ndim} axes")
     return 0 if axis is None else axis
 
@@ -112,13 +112,13 @@ if hasattr(np, "cumulative_sum"):  # NumPy 2.1
 
 
 @composed(np.nancumsum)
-def _nancumsum(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def _nancumsum(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """The running sum, NaN counted as 0."""
     return np.cumsum(np.where(np.isnan(a), 0, a), axis=axis, dtype=dtype)
 
 
 @composed(np.nancumprod)
-def _nancumprod(a: Any, axis: int | None = None, dtype: Any = None) -> Any:
+def _nancumprod(a: Any, axis: int | None = None, dtype: Any = None, out: None = None) -> Any:
     """The running product, NaN counted as 1."""
     return np.cumprod(np.where(np.isnan(a), 1, a), axis=axis, dtype=dtype)
 
@@ -130,7 +130,8 @@ def _share_in_runs(g: Any, out: Any, x: Any) -> Any:
     """Each cotangent shared evenly by the elements so far that attain the extreme, as `numpy.max` of them would have it."""
     attains = (x == out).astype(g.dtype)
     stays = _led_by_zero((out[..., 1:] == out[..., :-1]).astype(g.dtype), attains)
-    return attains * _adjoint(g / recurrence(attains, stays), stays)
+    number = recurrence(attains, stays)
+    return attains * _adjoint(g / np.where(number == 0, np.nan, number), stays)  # nothing attains a NaN
 
 
 def _running_lead(x: Any, axis: int = 0) -> Any:

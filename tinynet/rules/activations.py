@@ -223,8 +223,8 @@ def swish(x: Any, beta: Any = 1.0) -> Any:
 
 
 swish.defvjp(
-    lambda g, out, x, beta: g * ((s := sigmoid(beta * x)) + beta * out * (1 - s)),
-    lambda g, out, x, beta: g * (x * out * sigmoid(-beta * x)),
+    lambda g, out, x, beta: g * ((s := sigmoid(beta * x)) + beta * (out * (1 - s))),
+    lambda g, out, x, beta: g * (x * (out * sigmoid(-beta * x))),
     remedy="beta must broadcast against x",
 )
 

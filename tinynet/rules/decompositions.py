@@ -40,6 +40,8 @@ rule(
 
 
 def _qr(a: Any, mode: str = "reduced") -> Any:
+    if a.ndim < 2:
+        raise np.linalg.LinAlgError("takes matrices")
     if mode == "raw" or (mode == "complete" and a.shape[-2] > a.shape[-1]):
         raise TypeError(f"mode={mode!r} has no gradient here, for it is not determined by the matrix; use mode='reduced'")
     return np.linalg.qr(a, mode)  # type: ignore[call-overload]
@@ -60,10 +62,17 @@ def _qr_vjp(g: Any, out: Any, a: Any, mode: str = "reduced") -> Any:
     return np.concatenate([left, q @ g_r[..., n:]], axis=-1)
 
 
+def _qr_kinks(a: Any, mode: str = "reduced") -> Any:
+    """Zero where a column depends on those before it."""
+    return np.diagonal(np.linalg.qr(a, "r"), axis1=-2, axis2=-1)
+
+
 rule(
     np.linalg.qr,
     _qr_vjp,
     forward=_qr,
+    kinks=_qr_kinks,
+    at={(((2.0,),),): (((1.0,),),)},
     remedy="the gradient wants independent columns; of a wide matrix the first square of them",
     source="Walter & Lehmann 2010, Algorithmic differentiation of linear algebra functions; for wide matrices Roberts & "
     "Roberts 2020, QR and LQ decomposition matrix backpropagation algorithms",

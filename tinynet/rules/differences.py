@@ -4,17 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from tinynet.rules.accumulations import from_last, to_last
 from tinynet.rules.choices import NEAR_INTEGER
+from tinynet.rules.elementwise import cast
+from tinynet.rules.shapes import as_is, axes_in, axis_in
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
-
-
-def _array(x: Any) -> Any:
-    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 def _steps(x: Any, axis: int) -> Any:
@@ -26,12 +23,12 @@ def _steps(x: Any, axis: int) -> Any:
 @composed(np.diff)
 def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """The n-th differences, a[i+1] - a[i] taken n times."""
-    a = _array(a)
+    a = as_is(a)
     if n < 0 or a.ndim == 0:
         raise ValueError(f"np.diff: n={n} of an array of {a.ndim} axes; it takes n >= 0 and at least one axis")
     if n == 0:
         return a
-    axis = normalize_axis_index(axis, a.ndim)
+    axis = axis_in(np.diff, a, axis)
     edge = (*a.shape[:axis], 1, *a.shape[axis + 1 :])
     parts = [end if np.ndim(end) else np.broadcast_to(end, edge) for end in (prepend, a, append) if end is not None]
     if len(parts) > 1:
@@ -44,17 +41,21 @@ def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any =
 @composed(np.ediff1d)
 def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
     """The differences of all elements in a row, between `to_begin` and `to_end`."""
-    ends = [[] if end is None else [np.ravel(_array(end))] for end in (to_begin, to_end)]
-    return np.concatenate([*ends[0], _steps(np.ravel(_array(ary)), 0), *ends[1]])
+    steps = _steps(np.ravel(as_is(ary)), 0)
+    parts = [end if end is steps else np.ravel(as_is(end)) for end in (to_begin, steps, to_end) if end is not None]
+    for part in parts:
+        if not np.can_cast(part.dtype, steps.dtype, "same_kind"):
+            raise TypeError(f"np.ediff1d: ends of {part.dtype} for differences of {steps.dtype}; convert them with .astype")
+    return np.concatenate([part if part.dtype == steps.dtype else part.astype(steps.dtype) for part in parts])
 
 
 @composed(np.trapezoid)
 def _trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """The integral by the trapezoidal rule, Σ dx·(y[i] + y[i+1]) / 2."""
-    y = _array(y)
-    before = (slice(None),) * normalize_axis_index(axis, y.ndim)
+    y = as_is(y)
+    before = (slice(None),) * axis_in(np.trapezoid, y, axis)
     if x is not None:
-        x = _array(x)
+        x = as_is(x)
         dx = _steps(x, 0).reshape((-1,) + (1,) * (y.ndim - len(before) - 1)) if x.ndim == 1 else np.diff(x, axis=axis)
     return np.sum(dx * (y[(*before, slice(1, None))] + y[(*before, slice(None, -1))]) / 2.0, axis=axis)
 
@@ -65,9 +66,10 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
 
     Unlike NumPy it does not look whether coordinates happen to be evenly spaced, which would give them another derivative.
     """
-    f = _array(f)
-    axes = range(f.ndim) if axis is None else normalize_axis_tuple(axis, f.ndim)
-    spacings: Sequence[Any] = [_array(h) for h in varargs] or [1.0]
+    f = as_is(f)
+    f = f if f.dtype.kind == "f" else f.astype(float)
+    axes = range(f.ndim) if axis is None else axes_in(np.gradient, f, axis)
+    spacings: Sequence[Any] = [as_is(h) for h in varargs] or [1.0]
     if len(spacings) == 1 and np.ndim(spacings[0]) == 0:
         spacings = list(spacings) * len(axes)
     if len(spacings) != len(axes):
@@ -75,6 +77,7 @@ def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> A
     if edge_order not in (1, 2):
         raise ValueError(f"np.gradient: edge_order={edge_order}; it is 1 or 2")
     slopes = [from_last(_slope(to_last(f, i), h, edge_order, i), f, i) for i, h in zip(axes, spacings, strict=True)]
+    slopes = [slope if slope.dtype == f.dtype else cast(slope, f.dtype) for slope in slopes]
     return slopes[0] if len(slopes) == 1 else tuple(slopes)
 
 

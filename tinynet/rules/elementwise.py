@@ -60,21 +60,28 @@ rule(np.log1p, lambda g, out, x: g / (1 + _at_least(x, -1)), domain=Interval(-1.
 
 
 def minus_log(x: Any, out: Any) -> Any:
-    """The logarithm of the share of exp(x) in exp(out); -inf where both are nothing."""
-    return x - np.where(out == -np.inf, 0, out)
+    """The logarithm of the share of exp(x) in exp(out); -inf where both are nothing, 0 where both are infinite."""
+    all_of_it = x == np.inf
+    return np.where(all_of_it, 0, x - np.where(all_of_it | (out == -np.inf), 0, out))
+
+
+def _share(exp: Any, x: Any, y: Any, out: Any) -> Any:
+    """The share of exp(x) in exp(x) + exp(y); they are set against each other, since of large numbers `out` is rounded."""
+    p, q = exp(minus_log(x, out)), exp(minus_log(y, out))
+    return p / np.where(out == -np.inf, 1, p + q)
 
 
 rule(
     np.logaddexp,
-    lambda g, out, x, y: g * np.exp(minus_log(x, out)),
-    lambda g, out, x, y: g * np.exp(minus_log(y, out)),
-    at={(-np.inf, -np.inf): (0.0, 0.0), (-1e4, 1e4): (0.0, 1.0)},
+    lambda g, out, x, y: g * _share(np.exp, x, y, out),
+    lambda g, out, x, y: g * _share(np.exp, y, x, out),
+    at={(-np.inf, -np.inf): (0.0, 0.0), (np.inf, 1.0): (1.0, 0.0), (-1e4, 1e4): (0.0, 1.0)},
 )
 rule(
     np.logaddexp2,
-    lambda g, out, x, y: g * np.exp2(minus_log(x, out)),
-    lambda g, out, x, y: g * np.exp2(minus_log(y, out)),
-    at={(-np.inf, -np.inf): (0.0, 0.0), (-1e4, 1e4): (0.0, 1.0)},
+    lambda g, out, x, y: g * _share(np.exp2, x, y, out),
+    lambda g, out, x, y: g * _share(np.exp2, y, x, out),
+    at={(-np.inf, -np.inf): (0.0, 0.0), (np.inf, 1.0): (1.0, 0.0), (-1e4, 1e4): (0.0, 1.0)},
 )
 
 # Trigonometric and hyperbolic functions ------------------------------------------------------------------------------
@@ -84,7 +91,7 @@ rule(np.cos, lambda g, out, x: -g * np.sin(x))
 rule(np.tan, lambda g, out, x: g * (1 + out * out), domain=Interval(-np.pi / 2, np.pi / 2))
 rule(np.arcsin, lambda g, out, x: g / np.sqrt((1 - x) * (1 + x)), domain=UNIT)
 rule(np.arccos, lambda g, out, x: -g / np.sqrt((1 - x) * (1 + x)), domain=UNIT)
-rule(np.arctan, lambda g, out, x: g / (1 + x * x))
+rule(np.arctan, lambda g, out, x: g / (r := np.hypot(1, x)) / r)  # 1 + x² may overflow
 rule(
     np.arctan2,
     lambda g, out, y, x: g * (x / (r := np.hypot(x, y))) / r,  # x² + y² itself may underflow
@@ -95,12 +102,12 @@ rule(np.sinh, lambda g, out, x: g * np.cosh(x))
 rule(np.cosh, lambda g, out, x: g * np.sinh(x))
 rule(np.tanh, lambda g, out, x: g * (1 - out * out))
 rule(np.arcsinh, lambda g, out, x: g / np.hypot(x, 1))
-rule(np.arccosh, lambda g, out, x: g / np.sqrt((x - 1) * (x + 1)), domain=Interval(1.0, np.inf))
+rule(np.arccosh, lambda g, out, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=Interval(1.0, np.inf))  # NaN below -1 too
 rule(np.arctanh, lambda g, out, x: g / _at_least((1 - x) * (1 + x), 0), domain=UNIT)
 rule(
-    np.hypot,  # 0 at (0, 0), where the cone has no slope
-    lambda g, out, x, y: g * x / np.where(out == 0, 1, out),
-    lambda g, out, x, y: g * y / np.where(out == 0, 1, out),
+    np.hypot,  # 0 at (0, 0), where the cone has no slope, as is every derivative of a norm there
+    lambda g, out, x, y: g * (x / np.where(out == 0, np.inf, out)),
+    lambda g, out, x, y: g * (y / np.where(out == 0, np.inf, out)),
     kinks=lambda x, y: np.hypot(x, y),
     at={(0.0, 0.0): (0.0, 0.0)},
 )

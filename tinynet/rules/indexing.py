@@ -52,7 +52,12 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
-scatter.defvjp(lambda g, out, values, index, shape: g[index])
+def _like(d: Any, v: Any) -> Any:
+    """The cotangent of assigned values, with the axes of length 1 in front that they may have."""
+    return d.reshape((1,) * (v.ndim - d.ndim) + d.shape) if v.ndim > d.ndim else d
+
+
+scatter.defvjp(lambda g, out, values, index, shape: _like(g[index], values))
 
 getitem = rule(
     operator.getitem,
@@ -73,8 +78,7 @@ def _last_writer(index: Any, x: Any, v: Any) -> Any:
 
 
 def _assigned(g: Any, index: Any, x: Any, v: Any) -> Any:
-    d = g[index] * _last_writer(index, x, v)
-    return d.reshape((1,) * (v.ndim - d.ndim) + d.shape) if v.ndim > d.ndim else d
+    return _like(g[index] * _last_writer(index, x, v), v)
 
 
 @primitive

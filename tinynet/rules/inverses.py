@@ -56,7 +56,7 @@ def _tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     """The x of ``tensordot(a, x, x.ndim) == b``: `numpy.linalg.solve` of the flattened axes."""
     order = [i for i in range(a.ndim) if axes is None or i not in {k % a.ndim for k in axes}]
     a = np.transpose(a, order + [k % a.ndim for k in axes or ()])
-    shape = a.shape[np.ndim(b) :]
+    shape = a.shape[-(a.ndim - np.ndim(b)) :]  # as NumPy has it: all axes where none is left
     n = prod(shape)
     if a.size != n**2:
         raise np.linalg.LinAlgError(

@@ -205,7 +205,7 @@ def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """The smallest slice that holds all that is not zero."""
     if not set(trim.lower()) <= set("fb"):
         raise ValueError(f"np.trim_zeros: trim={trim!r} is unknown; it is 'f' (front), 'b' (back) or 'fb'")
-    held = np.nonzero(filt)
+    held = np.nonzero(np.atleast_1d(filt))
     for i in range(filt.ndim) if axis is None else axes_in(np.trim_zeros, filt, axis):
         first, last = (held[i].min(), held[i].max() + 1) if held[i].size else (0, 0)
         front, back = "f" in trim.lower() or last == 0, "b" in trim.lower() or last == 0

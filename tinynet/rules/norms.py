@@ -120,12 +120,15 @@ def _linalg_matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") 
 
 @composed(np.linalg.cond)
 def _cond(x: Any, p: Any = None) -> Any:
-    """The largest singular value over the smallest; for other norms that of x times that of its inverse, which must exist."""
+    """The largest singular value over the smallest; for other norms that of x times that of its inverse; else infinite."""
     ratio: Any
     with np.errstate(all="ignore"):
         if p is None or p in (2, -2):
             s = np.linalg.svdvals(x)
-            ratio = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+            of, to = (-1, 0) if p == -2 else (0, -1)
+            ratio = s[..., of] / np.where(s[..., to] == 0, np.nan, s[..., to])
         else:
-            ratio = np.linalg.matrix_norm(x, ord=p) * np.linalg.matrix_norm(np.linalg.inv(x), ord=p)
+            singular = (np.linalg.slogdet(x)[0] == 0)[..., None, None]
+            inverse = np.linalg.inv(np.where(singular, np.eye(x.shape[-1], dtype=x.dtype), x))
+            ratio = np.linalg.matrix_norm(x, ord=p) * np.linalg.matrix_norm(np.where(singular, np.nan, inverse), ord=p)
     return np.where(np.isnan(ratio) & ~np.isnan(x).any(axis=(-2, -1)), np.inf, ratio)

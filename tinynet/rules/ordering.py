@@ -56,13 +56,13 @@ rule(
 
 
 def _flat_unless(axis: int | None, fun: Callable[..., Any], a: Any) -> tuple[Any, int]:
-    """The array and the axis counted from the front; flattened where there is none."""
+    """The array and the axis counted from the front; flattened where there is none, as a number is on its axis 0."""
     a = as_is(a)
-    return (np.ravel(a), 0) if axis is None else (a, axis_in(fun, a, axis))
+    return (np.ravel(a), 0) if axis is None or (a.ndim == 0 and axis in (0, -1)) else (a, axis_in(fun, a, axis))
 
 
 @composed(np.take)
-def _take(a: Any, indices: Any, axis: int | None = None, *, mode: str = "raise") -> Any:
+def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     """The elements at positions of an axis: ``a[:, indices]``."""
     a, axis = _flat_unless(axis, np.take, a)
     n = a.shape[axis]
@@ -91,7 +91,7 @@ def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
 
 
 @composed(np.compress)
-def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
+def _compress(condition: Any, a: Any, axis: int | None = None, out: None = None) -> Any:
     """The parts of an axis at which a condition holds."""
     a, axis = _flat_unless(axis, np.compress, a)
     if np.ndim(condition) != 1:
@@ -109,7 +109,7 @@ def _extract(condition: Any, arr: Any) -> Any:
 
 
 @composed(np.choose)
-def _choose(a: Any, choices: Any, *, mode: str = "raise") -> Any:
+def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Element by element the one of the arrays whose number `a` has."""
     n = len(choices)
     which = np.choose(np.asarray(a), np.arange(n), mode=mode)  # type: ignore[call-overload]
@@ -135,9 +135,10 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 @composed(np.piecewise)
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Functions of the elements for which their conditions hold; no function sees an element that is not its own."""
-    if np.ndim(condlist) == np.ndim(x):
+    if np.isscalar(condlist) or (np.ndim(x) and not isinstance(condlist[0], list | np.ndarray)):  # as NumPy has it
         condlist = [condlist]
-    conditions = [np.broadcast_to(np.asarray(condition, dtype=bool), np.shape(x)) for condition in condlist]
+    conditions = [np.asarray(condition, dtype=bool) for condition in condlist]
+    conditions = [condition if condition.ndim else np.broadcast_to(condition, np.shape(x)) for condition in conditions]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     if len(funclist) != len(conditions):
@@ -172,6 +173,8 @@ def _apply_along_axis(func1d: Callable[..., Any], axis: int, arr: Any, *args: An
     """A function's results for each vector along an axis, in its place."""
     axis = axis_in(np.apply_along_axis, arr, axis)
     vectors = np.moveaxis(arr, axis, -1)
+    if 0 in vectors.shape[:-1]:
+        raise ValueError(f"np.apply_along_axis on shape {arr.shape}: there is no vector along axis {axis} to apply it to")
     results = np.stack([func1d(vectors[i], *args, **kwargs) for i in np.ndindex(vectors.shape[:-1])])
     results = results.reshape((*vectors.shape[:-1], *results.shape[1:]))
     added = range(vectors.ndim - 1, results.ndim)

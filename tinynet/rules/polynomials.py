@@ -52,10 +52,12 @@ def _trimmed(p: Any) -> Any:
 @composed(np.poly)
 def _poly(seq_of_zeros: Any) -> Any:
     """The polynomial with the given roots."""
-    if np.ndim(seq_of_zeros) > 1:
+    zeros = np.atleast_1d(np.stack(seq_of_zeros) if isinstance(seq_of_zeros, list | tuple) else seq_of_zeros)
+    if zeros.ndim > 1:
         raise TypeError("np.poly on a tensor takes the roots; those of a matrix are complex in general, and tensors are real")
-    p = np.ones(1, seq_of_zeros.dtype)
-    for zero in np.atleast_1d(seq_of_zeros):
+    zeros = zeros if zeros.dtype.char in "fdg" else zeros.astype(float)
+    p = np.ones(1, zeros.dtype)
+    for zero in zeros:
         p = np.convolve(p, np.stack([np.ones_like(zero), -zero]))
     return p
 

@@ -4,9 +4,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinynet.errors import ShapeError
+from tinynet.rules.shapes import axes_in
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
@@ -76,7 +76,7 @@ rule(np.dot, lambda g, out, a, b: _dot_left(g, a, b), lambda g, out, a, b: _dot_
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     if np.ndim(axes) == 0:
         axes = (tuple(range(np.ndim(a) - axes, np.ndim(a))), tuple(range(axes)))
-    summed_a, summed_b = (list(normalize_axis_tuple(which, np.ndim(x))) for x, which in zip((a, b), axes, strict=True))
+    summed_a, summed_b = (list(axes_in(np.tensordot, x, which)) for x, which in zip((a, b), axes, strict=True))
     if [np.shape(a)[i] for i in summed_a] != [np.shape(b)[i] for i in summed_b]:
         raise ShapeError(
             f"np.tensordot on shapes {np.shape(a)} and {np.shape(b)}: the summed axes {summed_a} and {summed_b} must "
@@ -92,7 +92,7 @@ def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 
 
 @composed(np.outer)
-def _outer(a: Any, b: Any) -> Any:
+def _outer(a: Any, b: Any, out: None = None) -> Any:
     return np.ravel(a)[:, None] * np.ravel(b)
 
 

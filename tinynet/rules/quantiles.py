@@ -3,15 +3,16 @@
 Where equal elements stand at a place of the order, they share its gradient evenly.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinynet.rules.elementwise import cast
 from tinynet.rules.primitive import primitive
 from tinynet.rules.reductions import Axis, reduced_last
-from tinynet.rules.table import Interval, composed
+from tinynet.rules.shapes import as_is, axes_in
+from tinynet.rules.table import Interval, composed, name_of
 
 __all__ = ["order_statistics", "rank"]
 
@@ -32,7 +33,8 @@ def order_statistics(x: Any, k: Any, skip_nan: bool = False) -> Any:
 
 def _shared(g: Any, out: Any, x: Any) -> Any:
     ties = x[..., :, None] == out[..., None, :]
-    shares = g / np.add.reduce(ties, axis=-2, dtype=g.dtype)
+    number = np.add.reduce(ties, axis=-2, dtype=g.dtype.type)
+    shares = g / np.where(number == 0, np.nan, number)  # nothing is equal to a NaN
     return np.sum(ties * shares[..., None, :], axis=-1)
 
 
@@ -84,39 +86,43 @@ rank.defvjp(
 # Medians and quantiles -----------------------------------------------------------------------------------------------
 
 
-def _kept(a: Any, axis: Axis, keepdims: bool) -> tuple[int, ...]:
-    """The shape of a reduction of the array."""
-    axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
+def _kept(fun: Callable[..., Any], a: Any, axis: Axis, keepdims: bool) -> tuple[int, ...]:
+    """The shape of the array reduced by a function."""
+    axes = range(a.ndim) if axis is None else axes_in(fun, a, axis)
     return tuple(1 if i in axes else n for i, n in enumerate(a.shape) if keepdims or i not in axes)
 
 
 @composed(np.median)
 def _median(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The middle element of the order, or the mean of the two in the middle, which have half of the gradient each."""
-    x = reduced_last(a, axis)
+    kept, x = _kept(np.median, a, axis, keepdims), reduced_last(a, axis)
     n = x.shape[-1]
     if n:
         x = order_statistics(x, np.array([n // 2] if n % 2 else [n // 2 - 1, n // 2]))
-    return np.mean(x, axis=-1).reshape(_kept(a, axis, keepdims))  # of nothing it is NumPy's NaN, with its warning
+    return np.mean(x, axis=-1).reshape(kept)  # of nothing it is NumPy's NaN, with its warning
 
 
 @composed(np.nanmedian)
 def _nanmedian(a: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, keepdims: bool = False) -> Any:
     """The median of the elements that are not NaN."""
-    x = reduced_last(a, axis)
+    kept, x = _kept(np.nanmedian, a, axis, keepdims), reduced_last(a, axis)
     if x.shape[-1]:
         n = np.sum(~np.isnan(x), axis=-1, keepdims=True)
         x = order_statistics(x, np.concatenate([(n - 1) // 2, n // 2], axis=-1), skip_nan=True)
-    return np.mean(x, axis=-1).reshape(_kept(a, axis, keepdims))
+    return np.mean(x, axis=-1).reshape(kept)
 
 
-def _quantiles(a: Any, q: Any, axis: Axis, method: str, keepdims: bool, skip_nan: bool, unit: int) -> Any:
-    a = a if hasattr(a, "shape") else np.asarray(a)
+def _quantiles(
+    fun: Callable[..., Any], a: Any, q: Any, axis: Axis, method: str, keepdims: bool, skip_nan: bool, unit: int
+) -> Any:
+    a = as_is(a)
     same_dtype = type(q) in (int, float)
     q = (q if hasattr(q, "dtype") and q.dtype.kind == "f" else np.asarray(q, float)) / unit
-    x = reduced_last(a, axis)
+    if not np.all((q >= 0) & (q <= 1)):
+        raise ValueError(f"{name_of(fun)}: q is out of its range, 0 to {unit}")
+    kept, x = _kept(fun, a, axis, keepdims), reduced_last(a, axis)
     if x.shape[-1] == 0:
-        raise ValueError(f"a quantile of no elements: an array of shape {a.shape} over axis {axis}")
+        raise ValueError(f"{name_of(fun)}: a quantile of no elements: an array of shape {a.shape} over axis {axis}")
     n = np.sum(~np.isnan(x), axis=-1) if skip_nan else np.asarray(x.shape[-1])
     place = rank(np.ravel(q), n, method)
     below = np.floor(place)
@@ -125,40 +131,23 @@ def _quantiles(a: Any, q: Any, axis: Axis, method: str, keepdims: bool, skip_nan
         low, high = quantiles, order_statistics(x, np.minimum(below + 1, n[..., None] - 1), skip_nan)
         t = cast(place - below, x.dtype) if same_dtype else place - below
         quantiles = np.where(t >= 0.5, high - (high - low) * (1 - t), low + (high - low) * t)
-    return np.moveaxis(quantiles, -1, 0).reshape(q.shape + _kept(a, axis, keepdims))
+    return np.moveaxis(quantiles, -1, 0).reshape(q.shape + kept)
 
 
-@composed(np.quantile)
-def _quantile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
-) -> Any:  # fmt: skip
-    """The interpolation between two elements of the order, by all of NumPy's methods; with respect to q too."""
-    return _quantiles(a, q, axis, method, keepdims, skip_nan=False, unit=1)
+def _entered(fun: Callable[..., Any], told: str, skip_nan: bool, unit: int) -> None:
+    """Enter one of NumPy's four functions."""
+
+    @composed(fun)
+    def quantiles(
+        a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
+        keepdims: bool = False,
+    ) -> Any:  # fmt: skip
+        return _quantiles(fun, a, q, axis, method, keepdims, skip_nan, unit)
+
+    quantiles.__doc__ = told
 
 
-@composed(np.percentile)
-def _percentile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
-) -> Any:  # fmt: skip
-    """The quantiles of q / 100."""
-    return _quantiles(a, q, axis, method, keepdims, skip_nan=False, unit=100)
-
-
-@composed(np.nanquantile)
-def _nanquantile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
-) -> Any:  # fmt: skip
-    """The quantiles of the elements that are not NaN."""
-    return _quantiles(a, q, axis, method, keepdims, skip_nan=True, unit=1)
-
-
-@composed(np.nanpercentile)
-def _nanpercentile(
-    a: Any, q: Any, axis: Axis = None, out: None = None, overwrite_input: bool = False, method: str = "linear",
-    keepdims: bool = False,
-) -> Any:  # fmt: skip
-    """The quantiles of q / 100 of the elements that are not NaN."""
-    return _quantiles(a, q, axis, method, keepdims, skip_nan=True, unit=100)
+_entered(np.quantile, "The interpolation between two elements of the order, by all of NumPy's methods; by q too.", False, 1)
+_entered(np.percentile, "The quantiles of q / 100.", False, 100)
+_entered(np.nanquantile, "The quantiles of the elements that are not NaN.", True, 1)
+_entered(np.nanpercentile, "The quantiles of q / 100 of the elements that are not NaN.", True, 100)

@@ -57,7 +57,7 @@ def how_many(g: Any, x: Any, axis: Axis, keepdims: bool, where: Any) -> Any:
     """How many elements are reduced into each result, as far as they are not left out."""
     if where is True:
         return max(count(x, axis), 1)
-    return np.sum(np.broadcast_to(where, x.shape), axis=axis, dtype=g.dtype, keepdims=keepdims)
+    return np.sum(np.broadcast_to(where, x.shape), axis=axis, dtype=g.dtype.type, keepdims=keepdims)
 
 
 _SUMMED_AS_THEY_ARE = (np.dtype(np.float64), np.dtype(np.float32))
@@ -129,8 +129,9 @@ def share(g: Any, out: Any, x: Any, axis: Axis, keepdims: bool, initial: Any, wh
     """The cotangent of an extreme, split evenly among the elements that attain it (and the initial value, if it does)."""
     extreme = restore(out, x, axis, keepdims)
     ties = x == extreme if where is True else (x == extreme) & where
-    n = np.add.reduce(ties, axis=axis, dtype=g.dtype, keepdims=True)
-    return restore(g, x, axis, keepdims) * ties / (n if initial is None else n + (extreme == initial))
+    n = np.add.reduce(ties, axis=axis, dtype=g.dtype.type, keepdims=True)  # a ufunc takes no dtype of foreign byte order
+    n = n if initial is None else n + (extreme == initial)
+    return restore(g, x, axis, keepdims) * ties / np.where(n == 0, np.nan, n)  # nothing attains a NaN
 
 
 def reduced_last(x: Any, axis: Axis) -> Any:
@@ -181,7 +182,7 @@ for smallest in (np.min, np.amin):
 
 
 @composed(np.ptp)
-def _ptp(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+def _ptp(a: Any, axis: Any = None, out: None = None, keepdims: bool = False) -> Any:
     """Peak to peak: the largest element less the smallest."""
     return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
 
@@ -250,10 +251,15 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     return total if keepdims else np.squeeze(total, axis=axis)
 
 
+def _softmax(x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
+    """exp(x - out), set against its sum, since of large numbers `out` is rounded; 0 where all are -inf."""
+    p = np.exp(x - restore(np.where(out == -np.inf, 0, out), x, axis, keepdims))
+    total = np.sum(p, axis=axis, keepdims=True)
+    return p / np.where(total == 0, 1, total)
+
+
 logsumexp.defvjp(
-    lambda g, out, x, axis=None, keepdims=False: (
-        restore(g, x, axis, keepdims) * np.exp(x - restore(np.where(out == -np.inf, 0, out), x, axis, keepdims))
-    ),
+    lambda g, out, x, axis=None, keepdims=False: restore(g, x, axis, keepdims) * _softmax(x, out, axis, keepdims),
     at={((-np.inf, -np.inf),): ((0.0, 0.0),), ((1e4, -1e4),): ((1.0, 0.0),)},
 )
 

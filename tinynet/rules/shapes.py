@@ -58,7 +58,7 @@ rule(
 )
 rule(
     np.transpose,
-    lambda g, out, a, axes=None: np.transpose(g, None if axes is None else np.argsort([i % a.ndim for i in axes])),
+    lambda g, out, a, axes=None: np.transpose(g, None if axes is None else np.argsort(np.atleast_1d(axes) % a.ndim)),
 )
 rule(np.swapaxes, lambda g, out, a, axis1, axis2: np.swapaxes(g, axis1, axis2))
 rule(np.moveaxis, lambda g, out, a, source, destination: np.moveaxis(g, destination, source))

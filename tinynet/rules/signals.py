@@ -97,14 +97,15 @@ def _piece(x: Any, xp: Any) -> tuple[Any, Any]:
 
 def _slope(x: Any, xp: Any, fp: Any) -> Any:
     i, j = _piece(x, xp)
-    inside = (x >= xp[0]) & (x <= xp[-1])
-    return inside * (fp[j] - fp[i]) / np.where(i == j, 1, xp[j] - xp[i])
+    rises = (x >= xp[0]) & (x <= xp[-1]) & (xp[i] != xp[j])
+    return rises * (fp[j] - fp[i]) / np.where(rises, xp[j] - xp[i], 1)
 
 
 def _to_knots(g: Any, x: Any, xp: Any) -> Any:
     """The cotangent of each `x` parted between the two knots beside it, by nearness."""
     i, j = _piece(x, xp)
-    share = np.clip((x - xp[i]) / np.where(i == j, 1, xp[j] - xp[i]), 0, 1)
+    jumps = xp[i] == xp[j]
+    share = np.where(jumps, x >= xp[i], np.clip((x - xp[i]) / np.where(jumps, 1, xp[j] - xp[i]), 0, 1))
     return scatter(g * (1 - share), i, xp.shape) + scatter(g * share, j, xp.shape)
 
 
@@ -125,7 +126,9 @@ interpolated.defvjp(
     lambda g, out, x, xp, fp, left, right: _to_knots(_of_the_knots(g, x, xp, left, right), x, xp),
     lambda g, out, x, xp, fp, left, right: g * (x < xp[0]),
     lambda g, out, x, xp, fp, left, right: g * (x > xp[-1]),
-    kinks=lambda x, xp, fp, left=None, right=None: np.min(np.abs(np.subtract.outer(x, xp)), axis=-1),
+    kinks=lambda x, xp, fp, left=None, right=None: np.minimum(
+        np.min(np.abs(np.subtract.outer(x, xp)), axis=-1), np.maximum(np.min(np.diff(xp), initial=np.inf), 0)
+    ),
     at={(1.0, (0.0, 1.0, 2.0), (0.0, 1.0, 4.0), 5.0, 5.0): (3.0, (0.0, -3.0, 0.0), (0.0, 1.0, 0.0), 0.0, 0.0)},
 )
 
@@ -177,7 +180,9 @@ def _logspace(
     start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: Any = 10.0, dtype: Any = None, axis: int = 0
 ) -> Any:
     """The base to the powers of `numpy.linspace`."""
-    ndim = max(map(np.ndim, (start, stop, base)))
-    start, stop = (np.reshape(x, (1,) * (ndim - np.ndim(x)) + np.shape(x)) for x in (start, stop))
-    points = np.power(np.expand_dims(base, axis) if np.ndim(base) else base, np.linspace(start, stop, num, endpoint, axis=axis))
+    if np.ndim(base):
+        ndim = max(map(np.ndim, (start, stop, base)))
+        start, stop, base = (np.reshape(x, (1,) * (ndim - np.ndim(x)) + np.shape(x)) for x in (start, stop, base))
+        base = np.expand_dims(base, axis)
+    points = np.power(base, np.linspace(start, stop, num, endpoint, axis=axis))
     return points if dtype is None else points.astype(dtype)

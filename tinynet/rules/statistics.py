@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from tinynet.rules.elementwise import cast
 from tinynet.rules.reductions import Axis, lead, share
+from tinynet.rules.shapes import as_is
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
@@ -98,15 +99,16 @@ rule(
 @composed(np.average)
 def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = False, *, keepdims: bool = False) -> Any:
     """The weighted mean, Σ w·a / Σ w; with respect to the weights too."""
-    a = a if hasattr(a, "shape") else np.asarray(a)
+    a = as_is(a)
     if weights is None:
         mean = np.mean(a, axis=axis, keepdims=keepdims)
         return (mean, np.full(mean.shape, a.size / mean.size, mean.dtype)) if returned else mean
-    weights = _fitting(weights if hasattr(weights, "shape") else np.asarray(weights), a, axis)
-    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    weights = _fitting(as_is(weights), a, axis)
+    dtype = np.result_type(a.dtype, weights.dtype, *() if a.dtype.kind == "f" else (np.float64,))
+    total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
     if np.any(total == 0):
         raise ZeroDivisionError("np.average: the weights sum to zero")
-    mean = np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+    mean = np.sum(a * weights, axis=axis, dtype=dtype, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
 
 
@@ -146,10 +148,14 @@ def _cov(
     dtype: Any = None,
 ) -> Any:
     """The covariances of the variables, Σ w·(m - mean)·(m - mean)ᵀ / (Σ w - ddof); with respect to the weights too."""
-    parts = [x if hasattr(x, "shape") else np.asarray(x) for x in (m, y) if x is not None]
+    parts = [as_is(x) for x in (m, y) if x is not None]
     dtype = np.result_type(np.float64, *(x.dtype for x in parts)) if dtype is None else dtype
     x = np.concatenate([_variables(part, dtype, rowvar) for part in parts])
     ddof = (0 if bias else 1) if ddof is None else ddof
+    fweights, aweights = (None if w is None else cast(as_is(w), np.dtype(float)) for w in (fweights, aweights))
+    for name, given in (("fweights", fweights), ("aweights", aweights)):
+        if given is not None and np.any(given < 0):
+            raise ValueError(f"np.cov: {name} cannot be negative")
     if fweights is None and aweights is None:
         weights, freedom = None, x.shape[1] - ddof
     else:
