@@ -179,6 +179,21 @@ def test_an_operation_without_a_rule_or_calls(operation):
         check_rule(fun)
 
 
+def test_wrong_arguments():
+    with pytest.raises(TypeError, match="calls must be a strategy of pairs"):
+        check_rule(np.sin, calls=[((1.0,), {})])
+    with pytest.raises(TypeError, match=r"a call of np.sin is a pair"):
+        check_rule(np.sin, calls=arrays((3,)))
+    with pytest.raises(ValueError, match="only='value'; it is a sequence of names of checks, out of value, reference"):
+        check_rule(np.sin, only="value")
+    assert "the call has no floating array" in message(np.sin, calls=st.just(((0.5,), {})))
+
+
+def test_a_result_that_is_a_python_number(operation):
+    total = operation(lambda x: float(np.sum(x * x)), lambda g, out, x: 2 * g * x)
+    assert check_rule(total, calls=st.tuples(st.tuples(arrays((3,))), st.just({})), max_examples=3)
+
+
 # assert_gradients ----------------------------------------------------------------------------------------------------
 
 

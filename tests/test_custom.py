@@ -417,6 +417,20 @@ def test_what_a_hook_gets_and_returns_has_the_tensors_dtype(make):
     assert x.grad == 2.0
 
 
+def test_a_hook_computes_with_tensors_that_require_a_gradient():
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    y = np.exp(x)
+    y.register_hook(lambda g: g * x)
+    np.sum(y).backward()
+    assert np.array_equal(x.grad, x.data * np.exp(x.data))
+
+
+@pytest.mark.parametrize("make", [tn.checkpoint, tn.custom_gradient])
+def test_what_is_no_function_is_refused(make):
+    with pytest.raises(TypeError, match="take a function, not float"):
+        make(3.0)
+
+
 def test_a_hook_does_not_change_what_is_freed():
     w = tn.tensor(2.0, requires_grad=True)
     h = w * 1.0
@@ -442,6 +456,12 @@ def test_a_hook_cannot_do_harm():
         np.sum(x * 2).backward()
     with pytest.raises(GradientError, match="requires no gradient"):
         tn.tensor(1.0).register_hook(print)
+    with pytest.raises(TypeError, match="a gradient hook is a function of the gradient, not int"):
+        x.register_hook(3)
+    x.hooks.clear()
+    x.register_hook(lambda g: g * 1j)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        np.sum(x * 2).backward()
     h = np.exp(x)
     freed = np.sum(h * h)
     x.hooks.clear()

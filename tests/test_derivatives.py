@@ -281,3 +281,18 @@ def test_an_unused_argument_is_an_error_when_asked():
 def test_errors(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("transform", [tn.grad, tn.jacobian, tn.hessian])
+def test_no_argument_is_chosen(transform):
+    with pytest.raises(TypeError, match=r"argnums=\(\)"):
+        transform(np.sin, ())
+
+
+@pytest.mark.parametrize("given", [np.ones(2), [np.ones(2)], None, 1.0, {"x": 1.0}])
+def test_gradients_of_and_by_what_is_no_tensor(given):
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"autograd\.grad: outputs must be a tensor or a sequence of them"):
+        tn.autograd.grad(given, x)
+    with pytest.raises(TypeError, match=r"autograd\.grad: inputs must be a tensor or a sequence of them"):
+        tn.autograd.grad(np.sum(x), given)

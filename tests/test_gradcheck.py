@@ -268,6 +268,18 @@ def test_the_complex_step_is_not_believed_where_code_is_not_analytic(operation):
         gradcheck(f, np.array([1.5, 2.0]))
 
 
+@pytest.mark.parametrize("seed", [7, 10, 13])
+def test_kinks_close_by_on_both_sides_that_central_quotients_do_not_see(seed):
+    x = np.random.default_rng(seed).normal(size=1500)
+    assert gradcheck(np.sort, x, modes=("jvp",), rng=seed)
+
+
+def test_among_kinks_closer_than_the_smallest_step_it_cannot_be_told():
+    x = np.array([-5.472232948296175e-09, -2.4332361511601533e-09, 6.090923961728935e-09])
+    with pytest.raises(InconclusiveError, match="finite differences are too inexact"):
+        gradcheck(np.median, x, modes=("jvp",), rng=32)
+
+
 # Float32 -------------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +298,7 @@ def test_float32_is_checked_in_float32_too(operation):
     assert gradcheck(fun, X)
     assert set(seen) == {np.dtype(np.float64)}
     assert gradcheck(lambda x, y: x * y, [single, X])  # mixed: float64 results of a float32 operand
+    assert gradcheck(lambda x, y: np.exp(x) * y, [single, X])  # the gradient of y has float32's precision
     assert gradcheck(lambda x: 2.0 * x + 2.0**x, single)
 
 
@@ -317,6 +330,20 @@ def test_large_inputs_are_checked_along_directions():
     gradcheck(slow, small)
     gradcheck(quick, small, fast=True, order=2)
     assert quick.calls < 60 < slow.calls
+
+
+def test_a_kink_along_a_direction_is_not_hidden_by_the_slope_to_one_side(operation):
+    fun = operation(np.max, lambda g, out, x: g * np.zeros_like(x))
+    assert "is wrong at a tie" in message(fun, np.array([1.0, 1.0, 0.0]), fast=True)
+    jump = operation(lambda x: np.where(x > 0, 1.0, 0.0) + x, lambda g, out, x: g)
+    with pytest.raises(InconclusiveError, match="jumps"):
+        gradcheck(jump, np.array([0.0, 1.0]), fast=True)
+
+
+@pytest.mark.parametrize("options", [{"eps": 0.0}, {"eps": np.nan}, {"eps": 1e-18}, {"atol": -1.0}, {"rtol": np.nan}])
+def test_steps_and_tolerances_out_of_range(options):
+    with pytest.raises(ValueError, match=f"gradcheck: .*{next(iter(options))}="):
+        gradcheck(np.sin, X, **options)
 
 
 @pytest.mark.parametrize("wrong", [1.001, -1.0, 0.0, np.nan])

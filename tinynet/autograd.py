@@ -1,6 +1,6 @@
 """Gradients of given outputs with respect to given inputs, without touching any tensor's `grad`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,10 @@ def grad(
     >>> slope.item(), tn.autograd.grad(slope, x)[0].item()
     (27.0, 18.0)
     """
-    outs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
-    ins = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    outs, ins = (list(x) if isinstance(x, Iterable) and not isinstance(x, Tensor) else [x] for x in (outputs, inputs))
+    for name, tensors in (("outputs", outs), ("inputs", ins)):
+        if not all(isinstance(x, Tensor) for x in tensors):
+            raise TypeError(f"autograd.grad: {name} must be a tensor or a sequence of them; of functions use tn.grad")
     given = [grad_outputs] if isinstance(outputs, Tensor) or grad_outputs is None else list(grad_outputs)
     if grad_outputs is None:
         given = [None] * len(outs)

@@ -286,6 +286,8 @@ class _Parts:
 
 def _rule(f: Callable[..., Any]) -> Rule:
     """The row of a function that is one node, whatever it computes; the node's parameter is the call."""
+    if not callable(f):
+        raise TypeError(f"tn.checkpoint and tn.custom_gradient take a function, not {type(f).__name__}")
     row = Rule(f, _OneByOne(), lambda *xs, call: call.forward(xs), None, (REAL,), None, "")
     row.pull = lambda wanted, g, out, *xs, call: call.pull(wanted, g, out, xs)
     return row

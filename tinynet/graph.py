@@ -190,12 +190,13 @@ def hooked(g: Any, hooks: dict[int, Hook]) -> Any:
         if plain:
             g = np.asarray(g).view()
             g.flags.writeable = False  # others may see the same array
-        d = function(g)
+        with no_grad() if plain else enable_grad():  # a hook may compute with tensors that require a gradient
+            d = function(g)
         if d is None:
             continue
         if np.shape(d) != g.shape:
             raise RuleError(f"a gradient hook returned shape {np.shape(d)} for a gradient of shape {g.shape}; it must keep it")
-        g = np.asarray(d, g.dtype) if plain or not hasattr(d, "dtype") else d
+        g = np.asarray(d).astype(g.dtype, casting="same_kind") if plain or not hasattr(d, "dtype") else d
     return g
 
 
@@ -211,6 +212,8 @@ class HookHandle:
     """What `Tensor.register_hook` returns, to take the hook away again."""
 
     def __init__(self, hooks: dict[int, Hook], function: Hook) -> None:
+        if not callable(function):
+            raise TypeError(f"a gradient hook is a function of the gradient, not {type(function).__name__}")
         self._hooks = hooks
         self._key = next_number()
         hooks[self._key] = function

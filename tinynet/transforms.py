@@ -344,7 +344,7 @@ def _positions(f: Any, argnums: Argnums) -> tuple[int, ...]:
     if not callable(f):
         raise TypeError(f"a transform takes a function, not {type(f).__name__}")
     several = argnums if isinstance(argnums, tuple) else (argnums,)
-    if any(isinstance(i, bool) or not hasattr(i, "__index__") for i in several):
+    if not several or any(isinstance(i, bool) or not hasattr(i, "__index__") for i in several):
         raise TypeError(f"argnums={argnums!r}: it is the position of an argument, or a tuple of positions")
     return tuple(map(index, several))
 

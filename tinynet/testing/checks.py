@@ -90,6 +90,8 @@ def check_rule(
         If a check fails. The message names the check, the reason, and the smallest call that fails, to be pasted.
     LookupError
         If the operation has no row, or is not elementwise and there are no `calls` for it.
+    TypeError, ValueError
+        If `calls` is no strategy of pairs, or `only` has a name that is no check's.
 
     Examples
     --------
@@ -108,6 +110,10 @@ def check_rule(
     """
     if operation not in TABLE and operation not in COMPOSED:
         raise LookupError(f"check_rule: {name_of(operation)} has no gradient rule; give it one with .defvjp(...)")
+    if calls is not None and not isinstance(calls, st.SearchStrategy):
+        raise TypeError(f"check_rule: calls must be a strategy of pairs (args, kwargs), not {type(calls).__name__}")
+    if not set(CHECKS).issuperset(only or ()):
+        raise ValueError(f"check_rule: only={only!r}; it is a sequence of names of checks, out of {', '.join(CHECKS)}")
     subject = Subject(operation, calls, reference)
     n = _default_examples() if max_examples is None else max_examples
     found, drawn = {}, 0

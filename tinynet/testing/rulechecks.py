@@ -142,6 +142,7 @@ def _value(subject: Subject, operation: Operation) -> None:
     for result, value in zip(results, expected, strict=True):
         found = result.data if isinstance(result, Tensor) else np.asarray(result)
         if value.dtype.kind == "f":
+            assert operation.inputs, "the call has no floating array (a number is none, np.array(x) is) to differentiate by"
             assert isinstance(result, Tensor) and result.requires_grad, "the result on tensors does not require a gradient"
         _same(found, value, exactly=subject.fun not in (*COMPOSED, np.inner, np.tensordot))  # which use BLAS otherwise
 
@@ -205,7 +206,8 @@ def _float32(subject: Subject, operation: Operation) -> None:
     single = [np.where(np.abs(x) < 1e-15, 0.0, x).astype(np.float32) for x in operation.inputs]  # squares do not underflow
     results = _as_list(operation(*_tensors(single)))
     for result, value in zip(results, _as_list(operation(*single)), strict=True):
-        assert result.dtype == value.dtype, f"the result is {result.dtype}, on arrays it is {value.dtype}"
+        dtype = np.asarray(value).dtype
+        assert result.dtype == dtype, f"the result is {result.dtype}, on arrays it is {dtype}"
     used = [y for y in results if isinstance(y, Tensor) and y.requires_grad]
     for node in reachable(map(node_of, used)):
         if isinstance(node, Node) and node.out.dtype == np.float32:

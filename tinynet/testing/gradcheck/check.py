@@ -97,7 +97,7 @@ def gradcheck(
     TypeError
         If an input is not of a real floating dtype, or an output is not float64.
     ValueError
-        If there is nothing to check.
+        If there is nothing to check, or a step or tolerance is out of its range.
 
     Examples
     --------
@@ -120,6 +120,10 @@ def gradcheck(
         raise ValueError(f"gradcheck: order={order} checks nothing; 1 is the gradient, 2 the gradient of the gradient as well")
     if isinstance(modes, str) or not modes or not {"vjp", "jvp"}.issuperset(modes):
         raise ValueError(f'gradcheck: modes={modes!r}; it takes "vjp", "jvp" or both, as in modes=("vjp", "jvp")')
+    if eps is not None and not 1e-15 < eps < np.inf:
+        raise ValueError(f"gradcheck: eps={eps}; a step is relative to the input's size: above 1e-15, or None for the best one")
+    if not (0 <= atol < np.inf and 0 <= rtol < np.inf):
+        raise ValueError(f"gradcheck: atol={atol}, rtol={rtol}; a tolerance is a number, 0 or more")
     given = _as_arrays(inputs)
     wide = [read_only(x.astype(np.float64)) for x in given]
     check = _Check(Function(f), wide, as_generator(rng), Scale(eps, atol, rtol), fast)

@@ -73,11 +73,13 @@ def _judged(
     left, right, best = slopes.left, slopes.right, slopes.best
     if slopes.steep:
         return Verdict.STEEP, Element(name, index, analytic, best.value, best.error, scale.tolerance(best.value))
-    gap, slack = abs(left.value - right.value), left.error + right.error
-    if gap > max(100 * slack, 10 * scale.tolerance(best.value)):
-        if slopes.open > gap / 2:
-            return _at_kink(slopes, slack, analytic, scale, name, index)
+    tolerance = scale.tolerance(best.value)
+    if _differ(left, right, tolerance):
+        if slopes.open > abs(left.value - right.value) / 2:
+            return _at_kink(slopes, left.error + right.error, analytic, scale, name, index)
         best = slopes.closest  # from afar it looks like a kink, and it is a bend, or a kink close by
+    elif _differ(slopes.central, min(left, right, key=lambda limit: limit.error), tolerance):
+        best = slopes.closest  # between two kinks close by, one on each side: the central quotients do not see them
     tolerance = scale.tolerance(best.value)
     if best.error > tolerance:
         best = _confirmed(line.derivative(), best, line.rounding())
@@ -90,6 +92,11 @@ def _judged(
         return Verdict.EDGE, element
     wrong = not element.difference <= 4 * best.error + tolerance  # so that NaN is wrong
     return Verdict.WRONG if wrong else Verdict.UNCLEAR, element
+
+
+def _differ(one: Estimate, other: Estimate, tolerance: float) -> bool:
+    """Whether two limits are apart by much more than their errors."""
+    return bool(abs(one.value - other.value) > max(100 * (one.error + other.error), 10 * tolerance))
 
 
 def _at_kink(
@@ -114,13 +121,19 @@ def judge_element(
     direction: list[Array | None] = [None] * len(point.operands)
     unit = direction[i] = np.zeros(point.operands[i].shape)
     unit[index] = 1.0
-    return widened(point, direction, *judge(point.element(i, index), analytic, scale, name, index), scale)
+    line = point.element(i, index)
+    return widened(point, direction, line, judge(line, analytic, scale, name, index), scale)
 
 
 def widened(
-    point: Point, direction: Sequence[Array | None], verdict: Verdict, element: Element, scale: Scale
+    point: Point, direction: Sequence[Array | None], line: Line, found: tuple[Verdict, Element], scale: Scale
 ) -> tuple[Verdict, Element]:
-    """The verdict, but for a derivative that is between the slopes as soon as others move too, as at a tie of three."""
+    """The verdict that was found along the line, in the direction, but for what looks wrong and may be right.
+
+    That is a derivative between the slopes as soon as others move too, as at a tie of three; or one that agrees with the
+    slope at far smaller steps, among kinks that are as close, or because f rounds: it cannot be told.
+    """
+    verdict, element = found
     if verdict not in (Verdict.OUTSIDE, Verdict.WRONG):
         return verdict, element
     around = [np.ones(x.shape) if getattr(x, "dtype", None) == np.float64 else None for x in point.operands]
@@ -128,6 +141,9 @@ def widened(
     apart = high - low > 0.01 * (1 + max(abs(low), abs(high))) + 100 * error
     if apart and within(element.analytic, low, high, scale):
         return Verdict.KINK, element._replace(numeric=element.analytic, left=low, right=high)
+    if verdict is Verdict.WRONG and 0 < line.distance < LARGEST:
+        closer = _judged(line, line.slopes(line.distance / 4), element.analytic, scale, element.name, element.index)
+        verdict = Verdict.UNCLEAR if closer[0] is Verdict.RIGHT else verdict
     return verdict, element
 
 

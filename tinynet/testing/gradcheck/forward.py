@@ -46,8 +46,9 @@ def compare_pushed(
             chosen = _chosen(values, k, index)
             point = Point(f.values, arrays, chosen, list(values))
             name = f"the directional derivative of output {k}"
-            judged = judge(point.direction(direction), np.asarray(d)[index], scale, name, index)
-            verdict, element = widened(point, direction, *judged, scale)
+            line = point.direction(direction)
+            found = judge(line, np.asarray(d)[index], scale, name, index)
+            verdict, element = widened(point, direction, line, found, scale)
             if verdict is Verdict.KINK:
                 kinks.append(element)
             elif verdict in (Verdict.WRONG, Verdict.OUTSIDE):

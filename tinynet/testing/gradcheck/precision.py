@@ -24,17 +24,18 @@ def check_precision(
     """Raise if the gradients in the arrays' own dtypes are not those of float64, to their precision."""
     leaves = leaves_of(arrays)
     outputs = f.outputs(leaves)
+    dtype = min((x.dtype for x in arrays), key=lambda dtype: dtype.itemsize)  # what float64 meets is no more exact
     own = [read_only(v.astype(y.dtype)) for v, y in zip(cotangents, outputs, strict=True)]
     found = pulled_back(outputs, own, leaves, generator)
     for i, (x, g, exact) in enumerate(zip(arrays, found, reference, strict=True)):
         error = np.abs((np.zeros_like(x) if g is None else g) - exact)
-        tolerance = _tolerance(x.dtype, exact)
+        tolerance = _tolerance(dtype, exact)
         if not np.all(error <= tolerance):
             index = tuple(int(k) for k in np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error)), x.shape))
             value = 0.0 if g is None else g[index]
             raise GradcheckError(
-                f"the gradient of input {i} loses precision in {x.dtype}, at index {index}\n"
-                f"  in {x.dtype} {value:.8g}, in float64 {exact[index]:.8g}: difference {error[index]:.2g}, "
+                f"the gradient of input {i} loses precision in {dtype}, at index {index}\n"
+                f"  in {dtype} {value:.8g}, in float64 {exact[index]:.8g}: difference {error[index]:.2g}, "
                 f"tolerance {tolerance:.2g}\n  {_reason(outputs, generator)}"
             )
 

@@ -55,7 +55,10 @@ def cases(operation: Callable[..., Any] | Rule) -> st.SearchStrategy[Call]:
         elementwise = _elementwise_calls(row)
         if elementwise is not None:
             return elementwise
-    raise LookupError(f"{name_of(fun)} is not elementwise and has no case; write one in tinynet/testing/strategies")
+    raise LookupError(
+        f"{name_of(fun)} is not elementwise and has no case: give calls=, a strategy of pairs (args, kwargs), or the rule its "
+        "domain= if it is elementwise in one"
+    )
 
 
 _LISTED = values.CASES | moves.CASES | statistics.CASES | matrices.CASES | orders.CASES

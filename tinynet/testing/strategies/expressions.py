@@ -376,9 +376,11 @@ def _traces(*points: Any) -> list[Trace]:
 def _tame(trace: Trace) -> bool:
     """Whether a value is of moderate size, slope and curvature."""
     here, before, behind = trace
-    if not here.size or here.size > _MOST_ELEMENTS:
-        return not here.size
-    if here.shape != before.shape or here.shape != behind.shape or not np.isfinite(trace).all():
+    if not here.shape == before.shape == behind.shape or here.size > _MOST_ELEMENTS:
+        return False
+    if not here.size:
+        return True
+    if not np.isfinite(trace).all():
         return False
     with np.errstate(over="ignore"):
         slope = (behind - before) / (2 * _STEP)

@@ -117,4 +117,6 @@ def _any_of(functions: tuple[Callable[..., Any], ...]) -> st.SearchStrategy[Oper
 
 
 def _operation(fun: Callable[..., Any], call: Call) -> Operation:
+    if not (isinstance(call, tuple) and list(map(type, call)) == [tuple, dict]):
+        raise TypeError(f"a call of {name_of(fun)} is a pair (args, kwargs) of a tuple and a dict, not {call!r}")
     return Operation(fun, *call)
