@@ -27,9 +27,10 @@ def expression(function: Callable[..., Any]) -> str:
 def helpers(function: Callable[..., Any]) -> Iterator[str]:
     """What each function that an expression calls is: its docstring's first sentence, or its own expression."""
     node, _ = _returned(function)
+    arguments = inspect.signature(function).parameters
     for name in [function.__name__] if node is None else _names(node):
         helper = getattr(function, "__globals__", {}).get(name)
-        if isinstance(helper, FunctionType):
+        if isinstance(helper, FunctionType) and name not in arguments:
             if summary(helper):
                 yield f"{name}: {summary(helper)}"
             elif _returned(helper)[0] is not None:
