@@ -122,14 +122,12 @@ def backward(
             pending[parent] = d
         if not retain and rule is not _HOOKED:
             node.operands = node.out = node.params = None  # a later pass through this node is an error
-    if useful is None:
-        found = pending
-    else:
-        found.update((leaf, g) for leaf, g in pending.items() if leaf in targets)
+    leaves = pending if useful is None else {leaf: g for leaf, g in pending.items() if leaf in targets}
+    found.update(leaves)
     if through:
-        for node, g in found.items():
-            if node.number == LEAF_NUMBER and node.hooks:
-                found[node] = hooked(g, node.hooks)
+        for leaf, g in leaves.items():
+            if leaf.hooks:
+                found[leaf] = hooked(g, leaf.hooks)
     return found
 
 

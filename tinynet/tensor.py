@@ -29,6 +29,8 @@ __all__ = ["Tensor", "tensor"]
 Array = np.ndarray[Any, Any]
 
 
+_SEVERAL = (tuple, list)
+
 _LEAF = object()
 """Stands in a leaf's `_node`: the tensor is its own node, without a reference to itself."""
 
@@ -468,7 +470,7 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     except (ValueError, TypeError, IndexError) as error:
         raise row.explain(error, arrays) from error
     if type(out) is not np.ndarray:
-        if isinstance(out, tuple | list):
+        if isinstance(out, _SEVERAL):
             return _several(row, arrays, params, out, parents if tracked and GRAD_ENABLED.get() else None)
         out = _result(out, row)
     if tracked and GRAD_ENABLED.get() and out.dtype.kind == "f":

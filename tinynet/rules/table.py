@@ -101,7 +101,7 @@ class Rule:
         of the operands at the positions `wanted`.
     """
 
-    pull: Callable[..., Sequence[Any]] | None = None
+    pull: Callable[..., Sequence[Any]] | None
 
     def __init__(
         self,
@@ -123,6 +123,7 @@ class Rule:
         self.remedy = remedy
         self.at = at
         self.source = source
+        self.pull = None
         self._unpack = unpack
         self.arity = -1 if isinstance(vjps, _Each) else len(vjps)
 
