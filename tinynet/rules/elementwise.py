@@ -88,7 +88,7 @@ rule(
 
 rule(np.sin, lambda g, out, x: g * np.cos(x))
 rule(np.cos, lambda g, out, x: -g * np.sin(x))
-rule(np.tan, lambda g, out, x: g * (1 + out * out), domain=Interval(-np.pi / 2, np.pi / 2))
+rule(np.tan, lambda g, out, x: g * (1 + out * out), kinks=lambda x: np.cos(x), at={(0.0,): (1.0,), (np.pi,): (1.0,)})
 rule(np.arcsin, lambda g, out, x: g / np.sqrt((1 - x) * (1 + x)), domain=UNIT)
 rule(np.arccos, lambda g, out, x: -g / np.sqrt((1 - x) * (1 + x)), domain=UNIT)
 rule(np.arctan, lambda g, out, x: g / (r := np.hypot(1, x)) / r)  # 1 + x² may overflow
@@ -96,7 +96,8 @@ rule(
     np.arctan2,
     lambda g, out, y, x: g * (x / (r := np.hypot(x, y))) / r,  # x² + y² itself may underflow
     lambda g, out, y, x: -g * (y / (r := np.hypot(x, y))) / r,
-    domain=(REAL, POSITIVE),
+    kinks=lambda y, x: np.hypot(y, np.maximum(x, 0)),  # the cut, on the negative side of x
+    at={(0.0, 1.0): (1.0, 0.0), (0.0, -1.0): (-1.0, 0.0)},
 )
 rule(np.sinh, lambda g, out, x: g * np.cosh(x))
 rule(np.cosh, lambda g, out, x: g * np.sinh(x))

@@ -29,7 +29,8 @@ PLAIN: frozenset[Callable[..., Any]] = frozenset({
 })
 
 _COMPLEX = (
-    "its results are complex in general, and complex tensors are out of scope; {} .data or .detach() gives the value alone"
+    "what it takes or gives is complex in general, and complex tensors are out of scope; {} .data or .detach() gives the "
+    "value alone"
 )
 _WRITES = "it writes to an array, and the graph would be lost; {}, and .detach() gives the value alone"
 _SPECTRA = (

@@ -57,7 +57,7 @@ def check_rule(
     max_examples: int | None = None,
     only: Sequence[str] | None = None,
 ) -> RuleReport:
-    """Test an operation of one's own, or one of tinynet's, in every way that the built-in ones are tested.
+    """Test an operation of one's own, or one of tinynet's, in the ways that the built-in ones are tested.
 
     Random calls are drawn, and the operation is checked on each: its value on tensors is that on arrays (and `reference`'s),
     the first three derivatives and the directional derivatives agree with finite differences, its rules compute in float32

@@ -82,10 +82,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, fun in sorted(chosen.items(), key=lambda item: (not item[0].startswith("np."), item[0])):
         table.add(_line(name, fun, options.examples))
     table.end()
-    if not options.only:
-        _print_peers()
+    explained = bool(options.only) or _print_peers()
     print(f"\n{time.perf_counter() - start:.0f} s")
-    return int(table.failed)
+    return int(table.failed or not explained)
 
 
 # One operation -------------------------------------------------------------------------------------------------------
@@ -171,7 +170,8 @@ def _letter(i: int) -> str:
 _NO_REASON = "FAILED: no reason is given"
 
 
-def _print_peers() -> None:
+def _print_peers() -> bool:
+    """Print what other libraries differentiate and this one does not; whether a reason is given for all of it."""
     print("\nWhat other libraries differentiate:")
     without: dict[str, list[str]] = {}
     for library, functions in PEERS.items():
@@ -189,6 +189,7 @@ def _print_peers() -> None:
         members = [name for name in sorted(absent) if WHY_NOT.get(name, _NO_REASON) == reason]
         who = ", ".join(sorted({library for name in members for library in absent[name]}))
         print(f"  {', '.join(members)}{who and f' ({who})'}: {reason}")
+    return all(name in WHY_NOT for name in absent)
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ def _sensitivity(subject: Subject, max_examples: int) -> int:
     assert row is not None
     drawn = 0
     for i in range(max(row.arity, 1)):
-        if row.vjps[i] is None:
+        if row.vjps[i] is None or _FLAT.get(subject.name) == i:
             continue
         try:
             drawn += on_every(partial(_check_tampered, subject, i), subject.calls, max_examples, (Phase.generate,))
@@ -318,7 +318,7 @@ def _sensitivity(subject: Subject, max_examples: int) -> int:
         else:
             raise GradcheckError(
                 f"{subject.name}: sensitivity\n  the calls do not tell a wrong rule for operand {i}: it is no array in any of "
-                "them, or its cotangent does not show"
+                "them, or its gradient is 0 in all"
             )
     return drawn
 
@@ -341,7 +341,14 @@ def _check_tampered(subject: Subject, i: int, operation: Operation) -> None:
 
 
 def _a_little_wrong(vjp: Any, g: Any, *rest: Any, **params: Any) -> Any:
-    return 1.001 * vjp(g, *rest, **params) + 0.001 * np.sum(g)
+    return 1.001 * vjp(g, *rest, **params)
+
+
+_FLAT = {
+    "np.angle": 0, "np.around": 0, "np.ceil": 0, "np.copysign": 1, "np.fix": 0, "np.floor": 0, "np.heaviside": 0, "np.imag": 0,
+    "np.nextafter": 1, "np.rint": 0, "np.round": 0, "np.sign": 0, "np.trunc": 0, "tn.order_statistics": 1,
+}  # fmt: skip
+"""The operands by which the derivative is 0 wherever there is one, so that no call can tell a factor."""
 
 
 CHECKS: dict[str, Check] = {

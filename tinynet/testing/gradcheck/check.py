@@ -79,7 +79,8 @@ def gradcheck(
         "vjp" checks gradients. "jvp" checks `tinynet.jvp` along random directions against directional differences.
     fast : bool, optional
         Whether an input's gradient is checked along four random directions in place of element by element; unless given, if
-        the input has more than 1000 elements. A wrong element is found by halving.
+        the input has more than 1000 elements. A wrong element is found by halving. The tolerance is that of the n elements
+        together, ``atol * sqrt(n) + rtol * norm(gradient)``: beside much larger ones, an element's small error does not show.
 
     Returns
     -------

@@ -59,6 +59,7 @@ def _watched(row: Rule, n: int, generator: "Generator") -> Rule:
 
         def watched(g: Any, *arguments: Any, **params: Any) -> Any:
             given = [read_only(x) if isinstance(x, np.ndarray) else x for x in arguments]
+            params = {key: read_only(x) if isinstance(x, np.ndarray) else x for key, x in params.items()}
 
             def pull(v: Any) -> Any:
                 try:

@@ -35,7 +35,10 @@ class Function:
             if "read-only" in str(error):
                 raise GradcheckError(f"f, or an operation in it, writes to its input: {error}") from error
             raise
-        return [y if isinstance(y, Tensor) else Tensor(y) for y in (result if isinstance(result, tuple | list) else [result])]
+        results = result if isinstance(result, tuple | list) else [result]
+        if any(y is None or isinstance(y, dict) for y in results):
+            raise TypeError(f"gradcheck: f returned {type(result).__name__}; it returns a tensor, or a tuple of them")
+        return [y if isinstance(y, Tensor) else Tensor(y) for y in results]
 
     def values(self, *arrays: Array) -> list[Array]:
         """The results on arrays."""

@@ -27,16 +27,18 @@ _NEAR = 2.0**-14
 def outside_together(
     point: Point, gradients: Sequence[Array], places: Sequence[Place], scale: Scale
 ) -> tuple[list[Place], float, float, float] | None:
-    """The elements that are wrong together, ⟨g, u⟩ along u = 1 for each, and the least and greatest slope; None if none are.
+    """The elements that are wrong together, ⟨g, u⟩ along a direction, and the least and greatest slope; None if none are.
 
-    `places` are the operands and indices of the elements that have a kink each, of which the first dozen are looked at.
+    The directions are u = 1 for each, and u = ±1 as the gradient has it, since a tie may be of x and -y. `places` are the
+    operands and indices of the elements that have a kink each, of which the first dozen are looked at.
     """
     for group in _groups(point, list(places)[:_MOST]):
-        u = _direction(point, group, np.ones(len(group)))
-        analytic = sum(float(gradients[i][index]) for i, index in group)
-        low, high, error = point.slopes_nearby(u, u, 32 + 8 * len(group))
-        if not within(analytic, low - error, high + error, scale):
-            return group, analytic, low, high
+        shares = np.array([float(gradients[i][index]) for i, index in group])
+        for steps in np.unique([np.ones(len(group)), np.where(shares < 0, -1.0, 1.0)], axis=0):
+            u = _direction(point, group, steps)
+            low, high, error = point.slopes_nearby(u, u, 32 + 8 * len(group))
+            if not within(analytic := float(shares @ steps), low - error, high + error, scale):
+                return group, analytic, low, high
     return None
 
 

@@ -14,8 +14,10 @@ __all__ = ["check_precision"]
 
 Array = np.ndarray[Any, Any]
 
-_UNITS = 1024
-"""How many units in the last place, of the gradient's largest element, rounding may cost."""
+_UNITS = {2: 16, 4: 1024}
+"""How many units in the last place, of the gradient's largest element, rounding may cost, by the size of a number in bytes."""
+_SMALLEST = 0.01
+"""A gradient smaller than this may be what is left of terms that cancelled."""
 
 
 def check_precision(
@@ -41,7 +43,8 @@ def check_precision(
 
 
 def _tolerance(dtype: Any, exact: Array) -> float:
-    return float(_UNITS * np.finfo(dtype).eps * max(1.0, np.max(np.abs(exact), initial=0.0)))
+    units = _UNITS.get(np.dtype(dtype).itemsize, _UNITS[4])
+    return float(units * np.finfo(dtype).eps * max(_SMALLEST, np.max(np.abs(exact), initial=0.0)))
 
 
 def _reason(outputs: Sequence[Any], generator: Any) -> str:

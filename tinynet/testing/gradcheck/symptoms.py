@@ -111,7 +111,8 @@ def _factor(case: _Case) -> str | None:
     ratio = float(np.median(case.found[large] / case.numeric[large]))
     if not _close(case.found, ratio * case.numeric) or abs(ratio) < 1e-6:
         return None
-    return "its sign is wrong" if abs(ratio + 1) < 1e-5 else f"it is {ratio:.6g} times what it should be"
+    digits = 6 if abs(ratio - 1) > 1e-4 else 10
+    return "its sign is wrong" if abs(ratio + 1) < 1e-5 else f"it is {ratio:.{digits}g} times what it should be"
 
 
 def _transposed(case: _Case) -> str | None:

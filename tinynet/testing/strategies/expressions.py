@@ -344,7 +344,6 @@ class _Program:
             used = [y for y in (results if several else [results]) if y.requires_grad]
             if clearance(*used) < _CLEARANCE:
                 raise _WildError("near a kink or outside a domain")
-            grad(used, list(operands.values()), [np.ones_like(y.data) for y in used], allow_unused=True)
         except _WildError:
             raise
         except (TypeError, ShapeError, np.linalg.LinAlgError) as error:  # refused on tensors, or has no derivative there
@@ -353,6 +352,13 @@ class _Program:
             if name_of(fun) in str(error):
                 raise _WildError("refused on tensors") from error  # in so many words
             self.fails = True
+        else:
+            try:
+                grad(used, list(operands.values()), [np.ones_like(y.data) for y in used], allow_unused=True)
+            except np.linalg.LinAlgError as error:  # it has no derivative there
+                raise _WildError("refused on tensors") from error
+            except Exception:  # a rule that fails where its operation does not
+                self.fails = True
         first, self._results = self._results, self._results + len(traces)
         self.steps.append(step)
         for i, (trace, real) in enumerate(zip(traces, floating, strict=True), first):
