@@ -232,7 +232,9 @@ def difference(fun: Callable[..., Any], call: Call, rng: Any = 0) -> str:
         return [v if v.shape == shape else np.zeros(shape) for v, shape in zip(seeds, theirs, strict=True)]
 
     values, expected = gradients_by_jax(fun, call, cotangents)
-    shared = [i for i, shape in enumerate(shapes) if shape == seeds[i].shape]  # jax never leaves out a residual
+    shared = [i for i, shape in enumerate(shapes) if shape == seeds[i].shape]
+    if len(shared) < len(shapes) and fun not in (np.linalg.lstsq, np.polyfit):  # jax never leaves out a residual
+        return f"results have the shapes {shapes}, ours {[v.shape for v in seeds]}"
     found = grad([outputs[i] for i in shared], tensors, [seeds[i] for i in shared], allow_unused=True)
     gradients = [np.zeros_like(x) if g is None else g.data for x, g in zip(inputs, found, strict=True)]
     for what, ours, theirs in (

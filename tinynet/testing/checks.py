@@ -182,9 +182,11 @@ def assert_gradients(
 def _strategy(x: Any) -> st.SearchStrategy[Any]:
     if isinstance(x, st.SearchStrategy):
         return x
-    if isinstance(x, tuple) and all(isinstance(n, int) for n in x):
+    if isinstance(x, tuple) and all(isinstance(n, int | np.integer) for n in x):
         return arrays(x)
-    return st.just(x.data if isinstance(x, Tensor) else np.asarray(x, float))
+    if isinstance(x, np.ndarray | Tensor):  # of a dtype of its own
+        return st.just(np.asarray(x.data if isinstance(x, Tensor) else x))
+    return st.just(np.asarray(x, float))
 
 
 def _default_examples() -> int:

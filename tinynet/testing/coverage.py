@@ -78,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     start = time.perf_counter()
     names = {name_of(fun): fun for fun in (*TABLE, *COMPOSED) if name_of(fun).startswith(("np.", "tn.", "getitem"))}
     chosen = {name: fun for name, fun in names.items() if re.search(options.only, name)}
+    if not chosen:
+        parser.error(f"no operation's name matches {options.only!r}")
     table = _Table(_COLUMNS | {"forms": "forms", "jax": "jax"}, max(map(len, chosen), default=0))
     for name, fun in sorted(chosen.items(), key=lambda item: (not item[0].startswith("np."), item[0])):
         table.add(_line(name, fun, options.examples))

@@ -172,6 +172,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-ops", type=int, default=8, help="the largest number of drawn operations in a program")
     options = parser.parse_args(arguments)
+    if options.examples < 1:
+        parser.error(f"--examples {options.examples} checks nothing")
     tally, start = _Tally(), time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

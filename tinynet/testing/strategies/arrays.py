@@ -100,7 +100,8 @@ def clear_of_kinks(operands: Sequence[Any], kinks: Callable[..., Any]) -> list[A
             break
         for i, mask in enumerate(near):
             if mask is not None:
-                operands[i] = np.where(mask, operands[i] + _offsets(mask.shape, start=0.31 * attempt + 0.77 * i), operands[i])
+                offsets = _offsets(mask.shape, start=0.31 * attempt + 0.77 * i).astype(operands[i].dtype)
+                operands[i] = np.where(mask, operands[i] + offsets, operands[i])
     else:
         reject()
     return operands
