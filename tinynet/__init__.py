@@ -3,6 +3,7 @@
 from typing import Any
 
 from tinynet import autograd, data, errors, nn, optim, plot, training
+from tinynet.compiler import compile
 from tinynet.custom import checkpoint, custom_gradient, stop_gradient
 from tinynet.dtypes import get_default_dtype, set_default_dtype
 from tinynet.graph import enable_grad, is_grad_enabled, no_grad
@@ -30,7 +31,7 @@ from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 __version__ = "0.1.0"
 
 __all__ = [
-    "History", "Tensor", "Trainer", "autograd", "checkpoint", "custom_gradient", "data", "describe", "elu", "enable_grad",
+    "History", "Tensor", "Trainer", "autograd", "checkpoint", "compile", "custom_gradient", "data", "describe", "elu", "enable_grad",
     "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish", "hardtanh", "hessian", "hvp",
     "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish",
     "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu", "set_default_dtype", "sigmoid",

@@ -1,6 +1,6 @@
 """The exceptions of tinynet: each derives from the built-in class a person would expect."""
 
-__all__ = ["GradientError", "GraphError", "RuleError", "ShapeError"]
+__all__ = ["GradientError", "GraphError", "RecordingError", "RuleError", "ShapeError"]
 
 
 class ShapeError(ValueError):
@@ -17,3 +17,7 @@ class GraphError(RuntimeError):
 
 class RuleError(RuntimeError):
     """A gradient rule returned something that cannot be the gradient of its argument."""
+
+
+class RecordingError(RuntimeError):
+    """A step that is compiled does what a record of NumPy calls cannot repeat; the message names the line and the remedy."""

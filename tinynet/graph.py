@@ -8,7 +8,6 @@ than every node.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ContextDecorator
-from contextvars import ContextVar
 from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
@@ -17,10 +16,11 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import GraphError, RuleError
+from tinynet.mode import MODE, Mode, revised
 from tinynet.rules.table import REAL, Rule
 
 __all__ = [
-    "GRAD_ENABLED", "LEAF_NUMBER", "Hook", "HookHandle", "Node", "backward", "behind_hooks", "enable_grad", "hooks_of",
+    "LEAF_NUMBER", "Hook", "HookHandle", "Node", "backward", "behind_hooks", "enable_grad", "hooks_of",
     "is_grad_enabled", "next_number", "no_grad", "owned", "reachable", "unbroadcast",
 ]
 
@@ -89,7 +89,7 @@ def backward(
         if operands is None:
             raise _freed()
         if wrap is not None:
-            g = wrap(np.asarray(g), None) if isinstance(g, np.ndarray | np.generic) else g  # a rule may give a constant
+            g = g if hasattr(g, "requires_grad") else wrap(g if hasattr(g, "records") else np.asarray(g), None)  # a constant
             operands = [x if parent is None else wrap(x, parent) for x, parent in zip(operands, parents, strict=True)]
             out = wrap(out, node)
         vjps = rule.vjps if rule.pull is None else _dealt(rule.pull, node, useful, (g, out, *operands))
@@ -140,7 +140,7 @@ def _dealt(pull: Callable[..., Any], node: Node, useful: set[Any] | None, argume
 
 def owned(g: Any) -> Any:
     """A cotangent that `backward` found, as an array that nothing else refers to."""
-    return g if type(g) is np.ndarray and g.base is None else np.array(g)
+    return g if type(g) is np.ndarray and g.base is None else np.copy(g)
 
 
 def reachable(roots: Iterable[Any]) -> list[Any]:
@@ -215,10 +215,12 @@ class HookHandle:
         self._hooks = hooks
         self._key = next_number()
         hooks[self._key] = function
+        revised()
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
         self._hooks.pop(self._key, None)
+        revised()
 
 
 def _freed() -> GraphError:
@@ -256,9 +258,6 @@ def _bad_cotangent(rule: Rule, i: int, d: Any, x: Any) -> RuleError:
     )
 
 
-GRAD_ENABLED: ContextVar[bool] = ContextVar("tinynet_grad_enabled", default=True)
-
-
 def is_grad_enabled() -> bool:
     """Tell whether operations on tensors are recorded in this thread or coroutine.
 
@@ -273,7 +272,7 @@ def is_grad_enabled() -> bool:
     ...     tn.is_grad_enabled()
     False
     """
-    return GRAD_ENABLED.get()
+    return MODE.get().grad
 
 
 class _GradMode(ContextDecorator):
@@ -288,11 +287,12 @@ class _GradMode(ContextDecorator):
         return type(self)()
 
     def __enter__(self) -> None:
-        self._before.append(GRAD_ENABLED.get())
-        GRAD_ENABLED.set(self.enabled)
+        before, recorder = MODE.get()
+        self._before.append(before)
+        MODE.set(Mode(self.enabled, recorder))
 
     def __exit__(self, *_: object) -> None:
-        GRAD_ENABLED.set(self._before.pop())  # not reset(token): a generator may be left in another context than it entered
+        MODE.set(Mode(self._before.pop(), MODE.get().recorder))  # not reset(token): a generator may be left in another context than it entered
 
 
 class no_grad(_GradMode):

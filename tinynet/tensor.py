@@ -8,7 +8,8 @@ import numpy.typing as npt
 from tinynet.arraymethods import ArrayMethods
 from tinynet.dtypes import REAL_KINDS, as_array, as_real
 from tinynet.errors import GradientError, ShapeError
-from tinynet.graph import GRAD_ENABLED, LEAF_NUMBER, Hook, HookHandle, Node, backward, behind_hooks, hooks_of, owned
+from tinynet.graph import LEAF_NUMBER, Hook, HookHandle, Node, backward, behind_hooks, hooks_of, owned
+from tinynet.mode import MODE, lifted, revised
 from tinynet.rules import (
     COMPOSED,
     NO_PARAMS,
@@ -37,7 +38,7 @@ _LEAF = object()
 
 def _in_place(ufunc: np.ufunc, symbol: str) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        if GRAD_ENABLED.get():
+        if MODE.get()[0]:
             self._refuse_in_place(f"x {symbol} y")
             return self.__array_ufunc__(ufunc, "__call__", self, other)
         ufunc(self.data, _plain(other), out=self.data)
@@ -106,7 +107,8 @@ class Tensor(ArrayMethods):
     @property
     def data(self) -> Array:
         """The values; what is set takes their place, outside the graph."""
-        return self._array
+        recorder = MODE.get()[1]
+        return self._array if recorder is None else recorder.tensor(self)
 
     @data.setter
     def data(self, value: npt.ArrayLike) -> None:
@@ -114,6 +116,7 @@ class Tensor(ArrayMethods):
         if self._node is not None and array.dtype.kind != "f":
             raise TypeError(f"data: {array.dtype} values cannot have a gradient, which this tensor requires")
         self._array = array
+        revised()
 
     @property
     def requires_grad(self) -> bool:
@@ -130,6 +133,7 @@ class Tensor(ArrayMethods):
             raise TypeError(f"requires_grad: {self.data.dtype} data has no gradient; convert it with .astype(float)")
         self._node = _LEAF if value else None
         self.hooks = getattr(self, "hooks", None)
+        revised()
 
     @property
     def is_leaf(self) -> bool:
@@ -363,8 +367,8 @@ class Tensor(ArrayMethods):
 
         Views taken earlier keep the old values. Under `no_grad` the array itself is changed.
         """
-        if not GRAD_ENABLED.get():
-            self._array[_plain(index)] = _plain(value)
+        if not MODE.get()[0]:
+            self.data[_plain(index)] = _plain(value)
             return
         self._refuse_in_place("x[i] = value")
         if value is None:
@@ -373,6 +377,7 @@ class Tensor(ArrayMethods):
             raise TypeError(f"x[i] = value: no gradient can flow into {self.data.dtype} data; convert x with .astype(float)")
         changed = _record(setitem, (self, value), {"index": index})
         self._array, self._node = changed._array, changed._node
+        revised()
 
     __iadd__ = _in_place(np.add, "+=")
     __isub__ = _in_place(np.subtract, "-=")
@@ -448,12 +453,13 @@ def wrap(data: Any, node: Any) -> Tensor:
 
 def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     """Compute an operation, and record it if an operand requires a gradient."""
+    grad_enabled, recorder = MODE.get()
     arrays: list[Any] = []
     parents = []
     tracked = False
     for x in operands:
         if isinstance(x, Tensor):
-            arrays.append(x._array)
+            arrays.append(x._array if recorder is None else recorder.tensor(x))
             node = x._node
             if node is not None:
                 tracked = True
@@ -466,14 +472,17 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     if params:
         params = {name: _parameter(value, name, row) for name, value in params.items()}
     try:
-        out = row.forward(*arrays, **params) if params else row.forward(*arrays)
+        if recorder is not None:
+            out = recorder.run(row.forward, arrays, params)
+        else:
+            out = row.forward(*arrays, **params) if params else row.forward(*arrays)
     except (ValueError, TypeError, IndexError) as error:
         raise row.explain(error, arrays) from error
     if type(out) is not np.ndarray:
         if isinstance(out, _SEVERAL):
-            return _several(row, arrays, params, out, parents if tracked and GRAD_ENABLED.get() else None)
+            return _several(row, arrays, params, out, parents if tracked and grad_enabled else None)
         out = _result(out, row)
-    if tracked and GRAD_ENABLED.get() and out.dtype.kind == "f":
+    if tracked and grad_enabled and out.dtype.kind == "f":
         return wrap(out, Node(row, arrays, params, out, parents))
     return wrap(out, None)
 
@@ -546,8 +555,10 @@ def cotangent(output: Tensor, gradient: Any) -> Array:
                 f"a gradient is of one number, this tensor has shape {data.shape}; reduce it (.sum(), .mean()), or give a "
                 "cotangent of that shape (gradient= of backward, grad_outputs= of tn.autograd.grad)"
             )
-        return np.array(1, dtype=data.dtype, ndmin=data.ndim)
-    seed = np.array(as_real(_plain(gradient)), dtype=data.dtype)
+        seed: Array = lifted(np.array(1, dtype=data.dtype, ndmin=data.ndim))
+        return seed
+    seed = _plain(gradient)
+    seed = np.array(as_real(seed), dtype=data.dtype) if not hasattr(seed, "records") else seed.astype(data.dtype)
     if seed.shape != data.shape:
         raise ShapeError(f"backward: the cotangent has shape {seed.shape}, the tensor {data.shape}; they must be equal")
     return seed

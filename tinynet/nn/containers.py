@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import Any
 
+from tinynet.mode import revised
 from tinynet.nn.module import Module
 
 __all__ = ["ModuleList", "Sequential"]
@@ -52,13 +53,16 @@ class _Numbered(Module, MutableSequence[Module]):
             self._listed[index] = [self._checked(x, i) for i, x in enumerate(value)]
         else:
             self._listed[index] = self._checked(value, index)
+        revised()
 
     def __delitem__(self, index: Any) -> None:
         del self._listed[index]
+        revised()
 
     def insert(self, index: int, value: Module) -> None:
         """Put a module before the one at a position."""
         self._listed.insert(index, self._checked(value, index))
+        revised()
 
 
 class Sequential(_Numbered):

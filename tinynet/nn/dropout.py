@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from tinynet.nn.lossparts import values
 from tinynet.nn.module import Module
 from tinynet.random import as_generator
 from tinynet.rules.layers import dropout_mask
-from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -53,7 +51,7 @@ class Dropout(Module):
         """The input with elements dropped in training, the input itself in evaluation."""
         if not self.training or self.p == 0:
             return x
-        return x * dropout_mask(x.data if isinstance(x, Tensor) else np.asarray(x), self.p, as_generator(self.rng))
+        return x * dropout_mask(values(x), self.p, as_generator(self.rng))
 
     def extra_repr(self) -> str:
         """The probability."""

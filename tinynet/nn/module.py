@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
+from tinynet.mode import depends, revised
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.tensor import Tensor
 
@@ -69,7 +70,12 @@ class Module:
         """Compute the module's output; a subclass defines it, and calling the module runs it."""
         raise NotImplementedError(f"{type(self).__name__} has no forward(); define forward(self, x)")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        revised()
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        depends(self)
         output = self.forward(*args, **kwargs)
         for handle in self._forward_hooks:
             changed = handle.hook(self, args, output)

@@ -52,8 +52,8 @@ class Block:
         self._shapes = [p.data.shape for p in params]
         self.data: Array = np.concatenate([p.data for p in params], axis=None)
         self.grad: Array = np.empty_like(self.data)
-        self._members = list(zip(params, self._unflatten(self.data), self._unflatten(self.grad), self._shapes, strict=True))
-        for p, data, _, _ in self._members:
+        self._members = list(zip(params, self._unflatten(self.data), self._shapes, strict=True))
+        for p, data, _ in self._members:
             p.data = data
         saved = dict(states[0])
         # torch's SGD keeps no counter: that there is a state shows that a step was made
@@ -88,14 +88,16 @@ class Block:
         It must where only some of the parameters have a gradient, where a parameter's ``.data`` was replaced, and where a
         gradient has a wrong shape.
         """
-        found = 0
-        for p, data, grad, shape in self._members:
+        gradients = []
+        for p, data, shape in self._members:
             g = p.grad
             if g is not None and p.requires_grad:
-                if p.data is not data or g.shape != shape:
+                if p._array is not data or g.shape != shape:
                     return None
-                grad[...] = g
-                found += 1
+                gradients.append(g)
+        found = len(gradients)
+        if found == len(self._members):
+            np.concatenate(gradients, axis=None, out=self.grad, casting="same_kind")
         return found > 0 if found in (0, len(self._members)) else None
 
     def states(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.mode import revised
 from tinynet.tensor import Tensor
 
 __all__ = ["ParamGroup", "validate"]
@@ -38,6 +39,7 @@ class ParamGroup(MutableMapping[str, Any]):
         options = self._validate(options)
         self.lr[...] = options.pop("lr")
         self.options = options
+        revised()
 
     def __getitem__(self, name: str) -> Any:
         if name == "params":

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.dtypes import REAL_KINDS
 from tinynet.errors import GradientError, ShapeError
+from tinynet.mode import depends, lifted, revised
 from tinynet.optim.blocks import Block
 from tinynet.optim.groups import ParamGroup, validate
 from tinynet.tensor import Tensor
@@ -137,20 +138,23 @@ class Optimizer:
         TypeError
             If a parameter that is to be updated is no longer of a floating dtype. Nothing was changed then.
         """
+        depends(self, "_blocks")
         ready = [block.gather() for block in self._blocks]
         if None in ready:
             self._resettle()
             ready = [block.gather() for block in self._blocks]
         for block in compress(self._blocks, ready):
+            depends(block.group, "options")
             options = block.group.options
             if block.options is not options:
                 self._tune(block)
+            step, lr, parts = lifted((block.step, block.group.lr, block.parts))
             if block.state:
-                block.step[...] = block.step[()] + 1
-            rates = self.rates(block.step, block.group.lr, options)
+                np.add(step, 1.0, out=step)
+            rates = self.rates(step, lr, options)
             if block.data.dtype != np.float64:
                 rates = tuple(rate.astype(block.data.dtype) for rate in rates)
-            for part in block.parts:
+            for part in parts:
                 self.update(*part, rates, block.constants)
 
     # Groups and blocks ---------------------------------------------------------------------------------------------------
@@ -170,6 +174,7 @@ class Optimizer:
         """
         new = self._new_group(group)
         self.param_groups.append(new)
+        revised()
         self._blocks += self._new_blocks(new, [(p, {}) for p in new.params])
 
     def _new_group(self, group: Any) -> ParamGroup:
@@ -202,6 +207,7 @@ class Optimizer:
         """Make the blocks of all parameters anew, each with the state that is given under its index, if any."""
         members = ((p, states.get(i, {})) for i, p in enumerate(self._params()))
         self._blocks = []
+        revised()
         for group in self.param_groups:
             self._blocks += self._new_blocks(group, islice(members, len(group.params)))
 
@@ -232,6 +238,7 @@ class Optimizer:
             blocks += self._new_blocks(block.group, compress(members, stepped))
             blocks += self._new_blocks(block.group, compress(members, map(not_, stepped)))
         self._blocks = blocks
+        revised()
 
     def _check_members(self) -> None:
         states = self._states()

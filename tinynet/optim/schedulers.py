@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import cos, pi
 from typing import Any
 
+from tinynet.mode import effect
 from tinynet.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearLR", "Scheduler", "SequentialLR", "StepLR"]
@@ -59,6 +60,9 @@ class Scheduler:
 
     def step(self) -> None:
         """Go on to the next epoch."""
+        effect(self._advance, [group.lr for group in self.optimizer.param_groups])
+
+    def _advance(self) -> None:
         self.last_epoch += 1
         self._set_rates()
 

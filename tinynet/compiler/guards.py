@@ -1,0 +1,60 @@
+"""What a recording holds good for: the attributes of objects that it depends on, as they were."""
+
+from typing import Any
+
+__all__ = ["Snapshot"]
+
+_VALUES = (bool, int, float, str, tuple)
+
+
+class Snapshot:
+    """The attributes of an object at one time.
+
+    Parameters
+    ----------
+    owner : object
+        The object.
+    names : tuple of str
+        Its attributes; none for all that it has.
+    """
+
+    __slots__ = ("_names", "_owner", "_values")
+
+    def __init__(self, owner: Any, names: tuple[str, ...]) -> None:
+        self._owner = owner
+        self._names = names
+        self._values = self._present()
+
+    def holds(self) -> bool:
+        """Whether the attributes are the same objects still, or equal numbers and texts; lists and dicts item by item."""
+        now = self._present()
+        return len(now) == len(self._values) and all(map(_same, now, self._values))
+
+    def value(self, name: str) -> Any:
+        """An attribute as it was."""
+        return self._values[self._names.index(name)]
+
+    def changed(self) -> list[str]:
+        """The names of the attributes that are others now."""
+        names = self._names or tuple(vars(self._owner))
+        return [name for name, a, b in zip(names, self._present(), self._values, strict=False) if not _same(a, b)]
+
+    def _present(self) -> list[Any]:
+        if self._names:
+            return [_frozen(getattr(self._owner, name, None)) for name in self._names]
+        return [_frozen(item) for item in vars(self._owner).items()]
+
+
+def _frozen(x: Any) -> Any:
+    """A list or dict as a tuple of what is in it."""
+    if type(x) is list or type(x) is tuple:
+        return tuple(_frozen(item) for item in x)
+    return tuple(_frozen(item) for item in x.items()) if type(x) is dict else x
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if type(a) is not type(b) or not isinstance(a, _VALUES):
+        return False
+    return len(a) == len(b) and all(map(_same, a, b)) if isinstance(a, tuple) else bool(a == b)
