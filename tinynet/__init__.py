@@ -9,12 +9,22 @@ from tinynet.dtypes import get_default_dtype, set_default_dtype
 from tinynet.graph import enable_grad, is_grad_enabled, no_grad
 from tinynet.random import manual_seed
 from tinynet.rules import logsumexp, primitive, scatter
-from tinynet.rules.activations import elu, hardtanh, leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, swish
+from tinynet.rules.activations import (
+    elu,
+    hardtanh,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+    swish,
+)
 from tinynet.rules.compositions import (
     gelu,
     hardsigmoid,
     hardswish,
-    log_sigmoid,
     mish,
     relu6,
     selu,

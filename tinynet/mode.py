@@ -1,18 +1,20 @@
 """The mode in which operations run: whether they build a graph, and who writes down the NumPy calls, if somebody does.
 
 One context variable holds both, so that threads and coroutines do not disturb each other. A recorder is the compiler's
-(`tinynet.compiler`); the rest of the library knows four things to do with it, which cost nothing where there is none:
-`lifted` makes a step's own arrays visible to it, `depends` names what the record holds good for, `effect` stands for
-Python code that is to run again at each replay, and `revised` tells that something a record may depend on has changed.
+(`tinynet.compiler`); the rest of the library knows five things to do with it, which cost nothing where there is none:
+`lifted` makes a step's own arrays visible to it, `unrecorded` is for what happens once, `depends` names what the record
+holds good for, `effect` stands for Python code that is to run again at each replay, and `revised` tells that something a
+record may depend on has changed.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["MODE", "REVISION", "Mode", "depends", "effect", "lifted", "revised"]
+__all__ = ["MODE", "REVISION", "Mode", "depends", "effect", "lifted", "revised", "unrecorded"]
 
 
 class Mode(NamedTuple):
@@ -41,6 +43,16 @@ def _lifted(x: Any, recorder: Any) -> Any:
     if type(x) in (tuple, list):
         return type(x)(_lifted(item, recorder) for item in x)
     return {key: _lifted(item, recorder) for key, item in x.items()} if type(x) is dict else x
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Within, calls are not written down: what is arranged here once is there when a replay comes."""
+    token = MODE.set(Mode(MODE.get().grad, None))
+    try:
+        yield
+    finally:
+        MODE.reset(token)
 
 
 def depends(owner: Any, *names: str) -> None:

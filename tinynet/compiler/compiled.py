@@ -1,97 +1,238 @@
-"""`tn.compile`: a step that is recorded once for each kind of arguments, and replayed."""
+"""`tn.compile`: a step that is recorded once for each kind of arguments, checked, and replayed."""
 
+import warnings
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import partial, update_wrapper
+from threading import RLock
 from typing import Any
 
 import numpy as np
 
-from tinynet.compiler.passes import optimized
-from tinynet.compiler.recording import Recording, Result, is_array, record
-from tinynet.compiler.replay import Replay
+from tinynet.compiler.program import Program
+from tinynet.compiler.recording import Recording, is_array, record
+from tinynet.compiler.variant import Variant
 from tinynet.dtypes import get_default_dtype
 from tinynet.errors import RecordingError
-from tinynet.mode import MODE, REVISION
-from tinynet.tensor import Tensor, wrap
-from tinynet.trees import leaves, mapped
+from tinynet.mode import MODE
+from tinynet.rules import name_of
+from tinynet.tensor import Tensor
+from tinynet.trees import leaves
 
 __all__ = ["Compiled", "compile"]
 
-
-class Variant:
-    """A recording for one kind of arguments, and its replay."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.recording = recording
-        self.replay = Replay(optimized(recording.program))
-        self.confirmed = False
-        self._revision = -1
-        self.holds()
-
-    def holds(self) -> bool:
-        """Whether what it depends on is as it was."""
-        if self._revision != REVISION.number:
-            if not all(snapshot.holds() for snapshot in self.recording.owners):
-                return False
-            self._revision = REVISION.number
-        return True
-
-    def run(self, arrays: list[Any]) -> Any:
-        """Replay with new arguments."""
-        replay = self.replay
-        entering = [tensor.grad for tensor in self.recording.entering]
-        for memory, x in zip(replay.inputs, (*arrays, *entering), strict=True):
-            memory[...] = x
-        replay()
-        for tensor, position in self.recording.leaving.items():
-            tensor.grad = None if position is None else replay.outputs[position]
-        return mapped(self._result, self.recording.result)
-
-    def _result(self, x: Any) -> Any:
-        if type(x) is not Result:
-            return x
-        value = self.replay.outputs[x.position].copy()
-        return wrap(value, None) if x.is_tensor else value
+MOST_RECORDINGS = 16
+"""After so many, a step is run as it is whenever it would have to be recorded again."""
 
 
 class Compiled:
-    """What `compile` returns."""
+    """A step that `compile` has made; called as the step is.
 
-    def __init__(self, step: Callable[..., Any]) -> None:
-        update_wrapper(self, step)
+    Attributes
+    ----------
+    recordings : int
+        How often the step was recorded: once for each kind of arguments, and once more to see that it repeats itself.
+    deviation : float
+        By how much a replay differed at most from the step itself, relative to the norm of each array that was compared.
+    """
+
+    def __init__(self, step: Callable[..., Any], check: bool) -> None:
+        update_wrapper(self, step, updated=())
+        self.recordings = 0
+        self.deviation = 0.0
         self._step = step
+        self._check = check
+        self._name = name_of(step)
         self._variants: dict[Any, list[Variant]] = {}
+        self._last: Variant | None = None
+        self._lock = RLock()
+
+    def __repr__(self) -> str:
+        if self._last is None:
+            return f"<compiled {self._name}, not yet recorded>"
+        before, after = len(self._last.recording.program.calls), len(self._last.replay.calls)
+        return f"<compiled {self._name}: {after} NumPy calls, {before} recorded>"
+
+    @property
+    def recorded(self) -> Program:
+        """The program as it was recorded, of the last kind of arguments; print it to read it."""
+        return self._used().recording.program
+
+    @property
+    def program(self) -> Program:
+        """The program as it is replayed, of the last kind of arguments; print it to read it."""
+        return self._used().replay.program
+
+    @property
+    def replay(self) -> Callable[[], None]:
+        """The replay of the last kind of arguments, without what a call does besides (copying arguments and results)."""
+        return self._used().replay
+
+    def _used(self) -> Variant:
+        if self._last is None:
+            raise RecordingError(f"{self._name} has not been called yet: it is recorded at its first call")
+        return self._last
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if MODE.get().recorder is not None:
+        grad, recorder = MODE.get()
+        if recorder is not None:  # a part of another step that is being recorded
             return self._step(*args, **kwargs)
-        found = [x for _, x in leaves((args, kwargs))]
-        arrays = [x._array if isinstance(x, Tensor) else x for x in found if is_array(x)]
-        key = (
-            tuple((type(x), x.shape, x.dtype) if is_array(x) else (type(x), x) for x in found),
-            tuple(kwargs), MODE.get().grad, get_default_dtype(),
-        )
-        variants = self._variants.setdefault(key, [])
+        with self._lock:
+            last = self._last
+            if last is not None and last.ready and not kwargs and last.grad is grad and last.takes(args) and last.holds():
+                return last.run(args)
+            return self._by_signature(args, kwargs)
+
+    def _by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        signature = _signature(args, kwargs)
+        variants = self._variants.setdefault(signature, [])
         for variant in variants:
-            if variant.holds():
-                if variant.confirmed:
-                    return variant.run(arrays)
-                break
-        else:
-            variant = None
+            if variant.ready and variant.holds():
+                self._last = variant
+                return variant.run([x for _, x in leaves((args, kwargs)) if is_array(x)])
+        if self.recordings >= MOST_RECORDINGS and not self._check:
+            self._warn(signature)
+            return self._step(*args, **kwargs)
+        return self._record(args, kwargs, variants)
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]) -> Any:
+        """Run the step and write down what it does; then undo it, and do it again as a replay, whose results are returned.
+
+        So the first calls round as all later ones do, and the replay is compared with what the step itself computed.
+        """
+        candidates = [variant for variant in variants if not variant.ready and variant.holds()]
+        had = {x for variant in candidates for x in variant.recording.met if x.grad is not None}
         recording = record(self._step, args, kwargs)
-        if variant is not None:
-            what = variant.recording.difference(recording)
-            if what:
-                raise RecordingError(f"the step {self.__name__} cannot be repeated as it was recorded: {what}")
-            variants.remove(variant)
-        new = Variant(recording)
-        new.confirmed = variant is not None
-        variants.append(new)
+        self.recordings += 1
+        variant = Variant(recording, MODE.get().grad, None if kwargs else args)
+        for earlier in candidates:
+            if earlier.recording.entering.keys() == recording.entering.keys():
+                what = earlier.recording.difference(recording)
+                if what:
+                    recording.rewind()
+                    raise RecordingError(f"{self._name} cannot be replayed: {what}")
+                variants.remove(earlier)
+                variant.confirm({x for x in had if recording.met.get(x) is None}, ready=not self._check)
+                break
+        truth = recording.outcome()
         recording.rewind()
-        return new.run(arrays)
+        result = variant.run([x for _, x in leaves((args, kwargs)) if is_array(x)])
+        place, deviation = recording.compared(truth, variant.outcome())
+        self.deviation = max(self.deviation, deviation)
+        if place:
+            recording.rewind()
+            raise RecordingError(
+                f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by {deviation:.1e} of "
+                "its norm; does the step depend on something that is neither an argument nor a tensor?"
+            )
+        recording.forget()
+        variants.append(variant)
+        del variants[:-4]
+        self._last = variant
+        return result
+
+    def _warn(self, signature: Any) -> None:
+        if self._last is not None:
+            warnings.warn(
+                f"{self._name} was recorded {self.recordings} times and is run uncompiled now, whenever it would have to be recorded "
+                f"again. {self._reason(signature)}",
+                RuntimeWarning,
+                stacklevel=5,
+            )
+            self._last = None
+
+    def _reason(self, signature: Any) -> str:
+        """Why the last recording does not do."""
+        if signature in self._variants and self._variants[signature]:
+            changed = self._variants[signature][-1].changed()
+            return f"What changed last: {changed}." if changed else "Which tensors have a gradient changes from call to call."
+        shapes = [part[1] for part in signature[0] if part[0] in (np.ndarray, Tensor)]
+        return (
+            f"The shapes of its arguments are {shapes} this time; give arrays of few shapes, and what changes as arrays: each "
+            "Python number is a part of what is recorded."
+        )
 
 
-def compile(step: Callable[..., Any]) -> Compiled:
-    """Compile a step."""
-    return Compiled(step)
+def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What two calls must have in common to share a recording."""
+    parts = []
+    for path, x in leaves((args, kwargs)):
+        if is_array(x):
+            parts.append((type(x), x.shape, x.dtype, path))
+        else:
+            try:
+                hash(x)
+            except TypeError:
+                raise RecordingError(
+                    f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; give "
+                    "arrays, tensors, numbers, texts, and containers of them"
+                ) from None
+            parts.append((type(x), x, None, path))
+    return tuple(parts), MODE.get().grad, get_default_dtype()
+
+
+def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> Any:
+    """Make a step faster: record the NumPy calls that it makes once, and from then on make these calls alone.
+
+    A step is any function of arrays and tensors: a training step with its forward and backward pass, clipping, optimizer
+    and scheduler, a part of one, or a function without any network, as ``tn.compile(tn.value_and_grad(f))``. Its first
+    two calls with arguments of one kind run the Python code, compare what it does, optimise the program (print
+    ``step.program``), replay it and compare the results; later calls replay. For arguments of other shapes, dtypes,
+    structure or Python values, and after a change of what the step depends on (a parameter that is frozen, cast or
+    replaced, a module that is switched to evaluation or given another attribute, an option of the optimizer), it is
+    recorded again; values loaded into parameters and changed learning rates are simply used.
+
+    Parameters
+    ----------
+    step : callable
+        Its arguments are arrays, tensors, Python values, and containers of them; so is what it returns.
+    check : bool
+        Run the step itself in every call, too, and compare: for finding out whether a step can be replayed.
+
+    Returns
+    -------
+    Compiled
+        To be called as the step is. Arrays that it returns belong to the caller; tensors have no graph. The ``grad`` of
+        parameters is memory of the compiled step: copy it to keep it beyond the next call.
+
+    Raises
+    ------
+    RecordingError
+        In a call that records, if the step looks at values (``if``, ``float()``, ``len`` of a selection by a mask), keeps
+        arrays outside of itself, draws random numbers that are no operation of tinynet, or does something else in each
+        call. Arrays and generators are as before that call then.
+
+    Warns
+    -----
+    RuntimeWarning
+        When a step had to be recorded too often. It is run as it is from then on, where no recording holds.
+
+    Notes
+    -----
+    Python code runs while the step is recorded, and no more: what it prints, counts or appends happens in the first
+    calls only. What the recorder cannot see, and two calls do not show, is a Python value that the step reads from outside
+    and that changes later: give such a value as an argument.
+
+    Results equal those of the uncompiled step to the last bit, except where a pass says that it adds in another order
+    (sums of many elements). Adam and its kin enlarge such a difference where a gradient is rounding noise itself.
+
+    One thread at a time runs a compiled step, others wait.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> @tn.compile
+    ... def slope(x):
+    ...     return tn.grad(lambda x: np.sum(np.tanh(x) ** 2))(x)
+    >>> x = np.array([0.5, -1.0])
+    >>> for _ in range(3):
+    ...     g = slope(x)
+    >>> bool(np.all(g == 2 * np.tanh(x) * (1 - np.tanh(x) ** 2)))
+    True
+    >>> slope
+    <compiled slope: 6 NumPy calls, 8 recorded>
+    """
+    if step is None:
+        return partial(compile, check=check)
+    if not callable(step):
+        raise TypeError(f"compile: a step is a function, not {type(step).__name__}")
+    return step if isinstance(step, Compiled) else Compiled(step, check)

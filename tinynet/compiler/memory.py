@@ -1,15 +1,196 @@
-"""The memory plan: where each buffer of a program lies."""
+"""The memory plan: where each buffer of a program lies.
+
+The buffers that a program fills lie in one piece of memory, its arena. A buffer needs its place from the first call that
+writes to it or to a view of it until the last one that uses it; then another may have the place. A ufunc may also put its result
+over an operand that nobody needs any more, element over element:
+
+    t0[8] = np.exp(x0[8])              64 bytes
+    t1[8] = np.add(t0[8], 1.0)         over t0
+    t2[8] = np.multiply(t1[8], x0[8])  over t1
+    return t2[8]
+
+Arrays from outside and constants lie where they are.
+"""
+
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from tinynet.compiler.program import Array, Buffer, Program
+from tinynet.compiler.program import Array, Buffer, Call, Program, View
 
-__all__ = ["plan"]
+__all__ = ["Memory", "placed", "plan"]
+
+ALIGNMENT = 64
+"""A cache line, and the longest vector register."""
 
 
-def plan(program: Program) -> dict[Buffer, Array]:
+class Memory(dict[Buffer, Array]):
+    """The array of each buffer.
+
+    Attributes
+    ----------
+    count : int
+        How many of the buffers share the arena.
+    size, without_reuse : int
+        The bytes of the arena, and what they would be if every buffer had a place of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = self.size = self.without_reuse = 0
+
+    def __str__(self) -> str:
+        return f"memory: {_bytes(self.size)} in {self.count} buffers, {_bytes(self.without_reuse)} without reuse"
+
+
+def plan(program: Program) -> Memory:
     """For each buffer the array that it is, or that it is given."""
-    return {
-        buffer: buffer.array if buffer.kind in ("outside", "constant") else np.empty_like(buffer.array)
-        for buffer in program.buffers()
-    }
+    buffers = program.buffers()
+    memory = placed(
+        program.calls,
+        [buffer for buffer in buffers if buffer.kind in ("input", "inside")],
+        program.inputs,
+        {*program.inputs, *(view.buffer for view in program.outputs)},
+    )
+    memory.update((buffer, buffer.array) for buffer in buffers if buffer.kind in ("outside", "constant"))
+    return memory
+
+
+def placed(
+    calls: Sequence[Call], buffers: Iterable[Buffer], full: Iterable[Buffer] = (), lasting: Collection[Buffer] = ()
+) -> Memory:
+    """Give buffers arrays in an arena.
+
+    Parameters
+    ----------
+    calls : sequence of Call
+        What is done with them, in order.
+    buffers : iterable of Buffer
+        Those that are to be given a place; others in the calls are not looked at.
+    full : iterable of Buffer
+        Those of them that are filled before the first call.
+    lasting : collection of Buffer
+        Those of them that are needed after the last one; they share their places with none of the first kind, which may
+        be filled from them before the calls are made again.
+    """
+    memory = Memory()
+    sizes: dict[Buffer, int] = {}
+    for buffer in buffers:
+        if buffer.array.dtype.hasobject:
+            memory[buffer] = np.empty_like(buffer.array)
+        else:
+            start, stop = byte_bounds(buffer.array)
+            sizes[buffer] = -(-(stop - start) // ALIGNMENT) * ALIGNMENT
+    last = {view.buffer: i for i, call in enumerate(calls) for view in (*call.reads(), *call.out)}
+    last.update(dict.fromkeys(lasting, len(calls)))
+    dying: dict[int, list[Buffer]] = {}
+    for buffer, i in last.items():
+        if buffer in sizes:
+            dying.setdefault(i, []).append(buffer)
+
+    arena = _Arena()
+    offsets = {buffer: arena.take(sizes[buffer]) for buffer in dict.fromkeys((*full, *lasting)) if buffer in sizes}
+    for i, call in enumerate(calls):
+        given = set()
+        for view in (*call.out, *call.reads()):
+            buffer = view.buffer
+            if buffer in sizes and buffer not in offsets:
+                operand = _operand_to_overwrite(call, view, last, i)
+                if operand is not None and operand in offsets and operand not in given:
+                    offsets[buffer] = offsets[operand]
+                    given.add(operand)
+                else:
+                    offsets[buffer] = arena.take(sizes[buffer])
+        for buffer in dying.get(i, ()):
+            if buffer not in given:
+                arena.give(offsets[buffer], sizes[buffer])
+
+    ground = _aligned(arena.size)
+    for buffer, offset in offsets.items():
+        array = buffer.array
+        memory[buffer] = np.ndarray(array.shape, array.dtype, ground, offset, array.strides)
+    memory.count, memory.size, memory.without_reuse = len(sizes), arena.size, sum(sizes.values())
+    return memory
+
+
+def _operand_to_overwrite(call: Call, out: View, last: dict[Buffer, int], i: int) -> Buffer | None:
+    """The operand whose place a new result may take: an array just like it, which nobody uses after this call."""
+    function = call.function
+    if not isinstance(function, np.ufunc) or function.signature is not None or call.kwargs or len(call.out) > 1:
+        return None
+    if out not in call.out or not _is_like(out, out.buffer.whole):
+        return None
+    for x in call.args:
+        if isinstance(x, View) and last[x.buffer] == i and x[2:] == out[2:] and _is_like(x, x.buffer.whole):
+            if all(y == x for y in call.args if isinstance(y, View) and y.buffer is x.buffer):
+                return x.buffer
+    return None
+
+
+def _is_like(view: View, whole: View) -> bool:
+    return view[1:] == whole[1:]
+
+
+class _Arena:
+    """Memory of which parts are taken and given back; it grows where nothing fits."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._free: list[tuple[int, int]] = []  # size, offset: sorted, so that the smallest that fits is found
+        self._starts: dict[int, int] = {}  # the same parts by where they begin, and by where they end
+        self._ends: dict[int, int] = {}
+
+    def take(self, size: int) -> int:
+        """The offset of a free part."""
+        position = bisect_left(self._free, (size, 0))
+        if position < len(self._free):
+            length, offset = self._free[position]
+            self._remove(offset, length)
+            if length > size:
+                self._add(offset + size, length - size)
+            return offset
+        offset = self._ends.get(self.size, self.size)  # what is free at the end grows
+        if offset < self.size:
+            self._remove(offset, self.size - offset)
+        self.size = offset + size
+        return offset
+
+    def give(self, offset: int, size: int) -> None:
+        """Take a part back, and join it with its free neighbours."""
+        if offset in self._ends:
+            before = self._ends[offset]
+            self._remove(before, offset - before)
+            offset, size = before, size + offset - before
+        after = self._starts.get(offset + size)
+        if after is not None:
+            self._remove(offset + size, after)
+            size += after
+        if size:
+            self._add(offset, size)
+
+    def _add(self, offset: int, size: int) -> None:
+        insort(self._free, (size, offset))
+        self._starts[offset] = size
+        self._ends[offset + size] = offset
+
+    def _remove(self, offset: int, size: int) -> None:
+        del self._free[bisect_left(self._free, (size, offset))]
+        del self._starts[offset], self._ends[offset + size]
+
+
+def _aligned(size: int) -> Array:
+    ground = np.empty(size + ALIGNMENT, np.uint8)
+    start = -ground.__array_interface__["data"][0] % ALIGNMENT
+    return ground[start : start + max(size, 1)]
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            break
+        size /= 1024
+    else:
+        unit = "GiB"
+    return f"{size:.4g} {unit}"

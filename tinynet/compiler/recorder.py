@@ -18,6 +18,7 @@ from tinynet.arraymethods import ArrayMethods
 from tinynet.compiler.guards import Snapshot
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to
 from tinynet.errors import RecordingError
+from tinynet.random import Draws, as_generator
 from tinynet.rules.primitive import Primitive
 from tinynet.rules.table import TABLE, name_of
 
@@ -40,6 +41,10 @@ OF_CHANGING_SHAPE = frozenset({
 
 IN_PLACE = frozenset({np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal})
 """Functions that change a part of their first argument; `numpy.copyto` is treated apart."""
+
+
+class _ChangingShapeError(RecordingError):
+    """The shape of a result depends on the values: not even calling the whole operation anew would help."""
 
 
 class Recorded(ArrayMethods):
@@ -94,7 +99,7 @@ class Recorded(ArrayMethods):
         if function in ABOUT_ARRAYS:
             return function(*_plain(args), **_plain(kwargs))
         if function in OF_CHANGING_SHAPE:
-            raise RecordingError(
+            raise _ChangingShapeError(
                 f"{persons_line()}: the shape of what {name_of(function)} gives depends on the values, and a compiled step has "
                 "fixed shapes; keep the shape with np.where(condition, x, 0), or do it outside the step"
             )
@@ -111,7 +116,7 @@ class Recorded(ArrayMethods):
     def __getitem__(self, index: Any) -> "Recorded":
         for part in index if isinstance(index, tuple) else (index,):
             if getattr(part, "dtype", None) == np.bool_ and isinstance(part, Recorded) and part.ndim:
-                raise RecordingError(
+                raise _ChangingShapeError(
                     f"{persons_line()}: how many elements a boolean mask selects depends on the values, and a compiled step has "
                     "fixed shapes; keep the shape with np.where(mask, x, 0)"
                 )
@@ -205,7 +210,8 @@ class Recorder:
         What the arrays from outside held before the step changed them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, draws: Draws) -> None:
+        self.draws = draws
         self.calls: list[Call] = []
         self.made: list[ref[Recorded]] = []
         self.owners: dict[int, Snapshot] = {}
@@ -271,6 +277,9 @@ class Recorder:
             return kwargs["out"] if type(out) is not tuple or len(out) > 1 else kwargs["out"][0]
         if targets:
             raise RecordingError(f"{persons_line()}: {name_of(function)} with out= for some of its results; give all or none")
+        if result is None and kept:
+            self._note(Call(function, views, named, (), kept=True))
+            return None
         results = result if isinstance(result, tuple | list) else (result,)
         recorded = []
         fresh = False
@@ -297,11 +306,15 @@ class Recorder:
         An operation is a function of its operands alone, so that it can be called anew as a whole. One that draws random
         numbers is, and one that is there to check its operands.
         """
-        if not kept and not _draws((*args, *kwargs.values())):
+        if _draws((*args, *kwargs.values())):
+            forward = _Draw(forward) if any(x is self.draws.default for x in (*args, *kwargs.values())) else forward
+        elif not kept:
             mark = len(self.calls)
             try:
                 return forward(*args, **kwargs)
-            except RecordingError:
+            except _ChangingShapeError:
+                raise
+            except Exception:  # it may want true arrays; what is wrong with the operands is found again by the call
                 del self.calls[mark:]
         return self.call(forward, args, kwargs, kept)
 
@@ -368,6 +381,25 @@ class Recorder:
 
 def _viewed(x: Any, dtype: Any) -> Any:
     return x.view(dtype)
+
+
+class _Draw:
+    """A function that draws from the default generator, whichever that is when it is called."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__name__ = getattr(function, "__name__", "draw")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Draw) and self.function == other.function
+
+    def __hash__(self) -> int:
+        return hash(self.function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        present = as_generator(None)
+        args = tuple(present if hasattr(x, "bit_generator") else x for x in args)
+        return self.function(*args, **{k: present if hasattr(x, "bit_generator") else x for k, x in kwargs.items()})
 
 
 def _array(x: Any) -> Array:

@@ -49,8 +49,8 @@ class Recording:
         Tensors whose gradient from before the step takes part, each with the buffer that it is copied to.
     leaving : dict
         Tensors that have another gradient after the step, each with its position among the outputs, or None.
-    cleared : set
-        The tensors whose gradient was cleared in the step before it could matter.
+    met : dict
+        All tensors from outside that took part, and the gradient that each had when it was first used.
     owners : list of Snapshot
         What the recording holds good for.
     before : dict of Buffer to numpy.ndarray
@@ -93,6 +93,7 @@ class Recording:
                 tensor.grad = np.array(now.array)
             elif now is not before:
                 self.leaving[tensor] = None
+        self.met = dict(recorder.tensors)
         inputs = [*arguments, *self.entering.values()]
         self.program = Program(recorder.calls, inputs, outputs)
 
@@ -121,10 +122,32 @@ class Recording:
 
     def rewind(self) -> None:
         """Put back what the step changed: arrays from outside and generators."""
-        for buffer, content in self.before.items():
-            buffer.array[...] = content
-        for generator, state in self.draws.states.items():
-            generator.bit_generator.state = state
+        rewind(self.before, self.met, self.draws)
+
+    def outcome(self) -> list[Array]:
+        """What was computed, as copies: the outputs, then the arrays from outside that were changed."""
+        return [view.on(view.buffer.array).copy() for view in self.program.outputs] + [x.array.copy() for x in self.before]
+
+    def compared(self, truth: list[Array], replayed: list[Array]) -> tuple[str, float]:
+        """How far two outcomes differ at most, relative to the norm of each array; and the first place that differs too much."""
+        names = [f"the output{path}" for path, x in leaves(self.result) if type(x) is Result]
+        names += ["a gradient"] * (len(self.program.outputs) - len(names))
+        names += [f"an array of shape {x.array.shape} that the step changes" for x in self.before]
+        first, largest = "", 0.0
+        for name, a, b in zip(names, truth, replayed, strict=True):
+            deviation = _deviation(a, b)
+            if deviation > _ROUNDING.get(a.dtype.char, 0.0) and not first:
+                first = name
+            largest = max(largest, deviation)
+        return first, largest
+
+    def forget(self) -> None:
+        """Let go of the values that were computed, which the program does not need."""
+        self.before = {}
+        self.met = {tensor: gradient is not None for tensor, gradient in self.met.items()}
+        for buffer in self.program.buffers():
+            if buffer.kind in ("inside", "input"):
+                buffer.array = np.empty_like(buffer.array)
 
     def difference(self, other: "Recording") -> str:
         """In what another run of the same step differs, as a sentence; empty if it can be repeated."""
@@ -151,9 +174,25 @@ def record(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     Raises
     ------
     RecordingError
-        If the step does what a record of calls cannot repeat. Everything is as the step left it then.
+        If the step does what a record of calls cannot repeat. Arrays and generators are as they were before it then.
     """
-    recorder = Recorder()
+    with watched() as draws:
+        recorder = Recorder(draws)
+        before, met, made = recorder.before, recorder.tensors, recorder.made
+        try:
+            recording = _recorded(step, args, kwargs, recorder, draws)
+            del recorder
+            _refuse_kept([x for x in (reference() for reference in made) if x is not None])
+        except RecordingError:
+            rewind(before, met, draws)
+            raise
+    recording.settle()
+    return recording
+
+
+def _recorded(
+    step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder, draws: Draws
+) -> Recording:
     arguments: list[Buffer] = []
 
     def taken(x: Any) -> Any:
@@ -165,27 +204,25 @@ def record(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
 
     token = MODE.set(Mode(MODE.get().grad, recorder))
     try:
-        with watched() as draws:
-            result = step(*mapped_arguments(taken, args), **mapped_arguments(taken, kwargs))
-        recording = Recording(recorder, draws, arguments, result)
+        return Recording(recorder, draws, arguments, step(*mapped(taken, args), **mapped(taken, kwargs)))
     finally:
         MODE.reset(token)
         _unwrap(recorder)
-    made = recorder.made
-    del recorder, result
-    _refuse_kept([x for x in (reference() for reference in made) if x is not None])
-    recording.settle()
-    return recording
+
+
+def rewind(before: dict[Buffer, Array], met: dict[Any, Any], draws: Draws) -> None:
+    """Put back what arrays from outside held, the gradients of tensors, and the states of generators."""
+    for buffer, content in before.items():
+        buffer.array[...] = content
+    for tensor, gradient in met.items():
+        tensor.grad = gradient
+    for generator, state in draws.states.items():
+        generator.bit_generator.state = state
 
 
 def is_array(x: Any) -> bool:
     """Whether an argument is an array whose values may differ from call to call; a tensor that requires a gradient is not."""
     return isinstance(x, np.ndarray | np.generic) or (isinstance(x, Tensor) and not x.requires_grad)
-
-
-def mapped_arguments(function: Callable[[Any], Any], tree: Any) -> Any:
-    """`tinynet.trees.mapped`, quick where there is nothing to look into."""
-    return mapped(function, tree) if tree else tree
 
 
 def _unwrap(recorder: Recorder) -> None:
@@ -195,7 +232,6 @@ def _unwrap(recorder: Recorder) -> None:
             tensor.grad = tensor.grad.array
         if type(tensor._array) is Recorded:
             tensor._array = tensor._array.array
-    recorder.tensors.clear()
     recorder.gradients.clear()
 
 
@@ -236,6 +272,8 @@ def _difference(a: Any, b: Any, pairs: dict[Buffer, Buffer]) -> str:
         return _difference(list(a.items()), list(b.items()), pairs)
     if isinstance(a, slice):
         return _difference((a.start, a.stop, a.step), (b.start, b.stop, b.step), pairs)
+    if hasattr(a, "bit_generator") and a is not b:
+        return "" if hasattr(b, "bit_generator") else "no generator in another run"
     if isinstance(a, FunctionType):
         return "" if _same_function(a, b) else "another function in each run"
     if a is b or a == b or (a != a and b != b):
@@ -256,6 +294,23 @@ def _difference_of_buffers(a: View, b: View, pairs: dict[Buffer, Buffer]) -> str
             "give it as an argument, or compute with tensors"
         )
     return ""
+
+
+_ROUNDING = {"d": 1e-8, "f": 1e-3, "e": 1e-1, "g": 1e-8}
+"""By how much a replay may differ where it adds in another order, relative to the norm: rounding that Adam has enlarged."""
+
+
+def _deviation(a: Array, b: Array) -> float:
+    if a.tobytes() == b.tobytes():
+        return 0.0
+    if a.dtype.kind != "f":
+        return float("inf")
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    odd = ~np.isfinite(x)
+    if not np.array_equal(x[odd], y[odd], equal_nan=True):
+        return float("inf")
+    x, y = x[~odd], y[~odd]
+    return float(np.linalg.norm(x - y) / (np.linalg.norm(x) or 1.0))
 
 
 def _same_content(a: Array, b: Array) -> bool:

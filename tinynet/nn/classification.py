@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import ShapeError
-from tinynet.nn.lossparts import as_operand, reduced, values, weights
-from tinynet.rules.activations import log_softmax
-from tinynet.rules.losses import class_labels, nll
+from tinynet.nn.lossparts import as_operand, check_reduction, values, weights
+from tinynet.rules.losses import nll, shares_of_labels, softmax_nll
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -65,20 +64,22 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing={label_smoothing} must lie between 0 and 1")
     x, target = as_operand(input), as_operand(target)
-    log_p = log_softmax(_classes_last(name, x))
+    logits = _classes_last(name, x)
     if target.shape != x.shape:
-        return _loss_of_labels(name, log_p, target, weight, ignore_index, label_smoothing, reduction)
+        shares, reduction = _shares(name, logits, target, weight, ignore_index, label_smoothing, reduction)
+        return softmax_nll(logits, shares, reduction=reduction)
     if target.dtype.kind != "f":
         raise TypeError(
             f"{name}: a target of the input's shape {x.shape} is probabilities, which must be floats, not {target.dtype}; "
-            f"convert it with .astype(float), or give labels, of shape {log_p.shape[:-1]}"
+            f"convert it with .astype(float), or give labels, of shape {logits.shape[:-1]}"
         )
-    q = _classes_last(name, target)
+    shares = _classes_last(name, target)
     if label_smoothing:
-        q = (1 - label_smoothing) * q + label_smoothing / log_p.shape[-1]
+        shares = (1 - label_smoothing) * shares + label_smoothing / logits.shape[-1]
     if weight is not None:
-        q = q * _class_weights(name, log_p, weight)
-    return reduced(name, -np.sum(q * log_p, axis=-1), reduction)
+        shares = shares * _class_weights(name, logits, weight)
+    check_reduction(name, reduction, logits)
+    return softmax_nll(logits, shares, reduction=reduction)
 
 
 def nll_loss(
@@ -121,31 +122,33 @@ def nll_loss(
     1.5
     """
     log_p = _classes_last("nll_loss", as_operand(input))
-    return _loss_of_labels("nll_loss", log_p, as_operand(target), weight, ignore_index, 0.0, reduction)
+    shares, reduction = _shares("nll_loss", log_p, as_operand(target), weight, ignore_index, 0.0, reduction)
+    return nll(log_p, shares, reduction=reduction)
 
 
-def _loss_of_labels(
-    name: str, log_p: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
-) -> Any:
-    """The loss of labels, given log-probabilities with the classes on the last axis."""
-    *shape, classes = log_p.shape
+def _shares(
+    name: str, x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
+) -> tuple[Any, str]:
+    """What share of the loss each class of each sample has by its label, and how it is reduced then: a mean becomes a sum."""
+    *shape, classes = x.shape
     if target.shape != tuple(shape):
         raise ShapeError(
             f"{name}: the target has shape {target.shape}, the input {classes} classes on its class axis and else the shape "
             f"{tuple(shape)}; labels must be integers of that shape"
         )
-    labels = class_labels(values(target), classes, ignore_index, name)
-    loss = nll(log_p, labels)
-    shares = kept = labels >= 0
+    check_reduction(name, reduction, target)
+    mean = reduction == "mean"
+    shares = named = shares_of_labels(values(target), classes, ignore_index, x.dtype, mean and weight is None, name)
     if weight is not None:
-        class_weights = _class_weights(name, log_p, weight)
-        shares = np.take(class_weights, labels) * kept
-        loss = loss * shares
-        log_p = log_p * class_weights
+        weight = _class_weights(name, x, weight)
+        if mean:
+            total = np.sum(named * weight)
+            weight = weight / (total + (total == 0))
+        shares = named * weight
     if label_smoothing:
-        spread = np.where(kept, np.sum(log_p, axis=-1), 0.0)
-        loss = (1 - label_smoothing) * loss - (label_smoothing / classes) * spread
-    return reduced(name, loss, reduction, shares)
+        kept = np.add.reduce(named, axis=-1, keepdims=True)
+        shares = (1 - label_smoothing) * shares + (label_smoothing / classes) * (kept if weight is None else kept * weight)
+    return shares, "sum" if mean else reduction
 
 
 def _classes_last(name: str, x: Any) -> Any:
@@ -155,9 +158,9 @@ def _classes_last(name: str, x: Any) -> Any:
     return x if x.ndim <= 2 else np.moveaxis(x, 1, -1)
 
 
-def _class_weights(name: str, log_p: Any, weight: Any) -> Any:
+def _class_weights(name: str, x: Any, weight: Any) -> Any:
     """The weights of the classes as an array of the input's dtype."""
-    weight = weights(weight, log_p)
-    if weight.shape != log_p.shape[-1:]:
-        raise ShapeError(f"{name}: the weights have shape {weight.shape}; each of the {log_p.shape[-1]} classes needs one")
+    weight = weights(weight, x)
+    if weight.shape != x.shape[-1:]:
+        raise ShapeError(f"{name}: the weights have shape {weight.shape}; each of the {x.shape[-1]} classes needs one")
     return weight

@@ -22,6 +22,7 @@ from tinynet.rules.activations import (
     softplus,
     swish,
 )
+from tinynet.rules.activations import log_sigmoid as logsigmoid
 from tinynet.rules.compositions import (
     gelu,
     hardsigmoid,
@@ -33,7 +34,6 @@ from tinynet.rules.compositions import (
     softsign,
     tanhshrink,
 )
-from tinynet.rules.compositions import log_sigmoid as logsigmoid
 from tinynet.rules.layers import linear
 from tinynet.rules.losses import (
     absolute_error,

@@ -27,7 +27,7 @@ def elementwise(name: str, operation: Any, input: Any, target: Any, reduction: s
     return operation(input, target, **params, reduction=reduction)
 
 
-def reduced(name: str, loss: Any, reduction: str, shares: Any = None) -> Any:
+def reduced(name: str, loss: Any, reduction: str) -> Any:
     """Reduce a loss.
 
     Parameters
@@ -38,9 +38,6 @@ def reduced(name: str, loss: Any, reduction: str, shares: Any = None) -> Any:
         One value for each element or sample.
     reduction : {"mean", "sum", "none"}
         The mean of nothing is an error.
-    shares : array, optional
-        By what sum the mean divides: the weight of each element in `loss`, in which it is a factor already. Where they sum
-        to 0, as when every label is ignored, the mean is 0.
 
     Returns
     -------
@@ -49,12 +46,7 @@ def reduced(name: str, loss: Any, reduction: str, shares: Any = None) -> Any:
     check_reduction(name, reduction, loss)
     if reduction == "none":
         return loss
-    if reduction == "sum":
-        return np.sum(loss)
-    if shares is None:
-        return np.mean(loss)
-    total = np.add.reduce(shares, axis=None, dtype=loss.dtype)
-    return np.sum(loss) / (total + (total == 0))
+    return np.sum(loss) if reduction == "sum" else np.mean(loss)
 
 
 def as_operand(x: Any) -> Any:

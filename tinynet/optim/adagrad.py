@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.optim.optimizer import Array, Optimizer, Options, add_penalty
+from tinynet.optim.optimizer import Array, Optimizer, Options
 
 __all__ = ["Adagrad"]
 
@@ -73,7 +73,7 @@ class Adagrad(Optimizer):
         (rate,) = rates
         total, weight_decay = state["sum"], constants["weight_decay"]
         if weight_decay:
-            add_penalty(data, grad, scratch, weight_decay)
+            grad = grad + weight_decay * data
         np.multiply(grad, grad, out=scratch)
         np.add(total, scratch, out=total)
         np.sqrt(total, out=scratch)

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.optim.optimizer import Array, Optimizer, Options, add_penalty
+from tinynet.optim.optimizer import Array, Optimizer, Options
 
 __all__ = ["Adam", "AdamW"]
 
@@ -73,7 +73,7 @@ class Adam(Optimizer):
     def rates(self, step: Array, lr: Array, options: Options) -> tuple[Any, ...]:
         """Learning rate and eps, corrected for the means' start at zero; and what a decoupled decay leaves of a parameter."""
         beta1, beta2 = options["betas"]
-        lr = lr[()]  # a NumPy scalar, whose arithmetic is quick
+        lr, step = lr[()], step[()]  # NumPy scalars, whose arithmetic is quick
         root = np.sqrt(1 - beta2**step)
         corrected = root * lr / (1 - beta1**step), root * options["eps"]
         return (*corrected, 1 - lr * options["weight_decay"]) if self._decoupled else corrected
@@ -88,14 +88,14 @@ class Adam(Optimizer):
         if left:
             np.multiply(data, left[0], out=data)
         elif weight_decay:
-            add_penalty(data, grad, scratch, weight_decay)
+            grad = grad + weight_decay * data
         np.subtract(grad, mean, out=scratch)
         np.multiply(scratch, constants["taken1"], out=scratch)
         np.add(mean, scratch, out=mean)
-        np.multiply(grad, grad, out=grad)
-        np.multiply(grad, constants["taken2"], out=grad)
+        np.multiply(grad, grad, out=scratch)
+        np.multiply(scratch, constants["taken2"], out=scratch)
         np.multiply(square, constants["kept2"], out=square)
-        np.add(square, grad, out=square)
+        np.add(square, scratch, out=square)
         if constants["amsgrad"]:
             square = np.maximum(state["max_exp_avg_sq"], square, out=state["max_exp_avg_sq"])
         np.sqrt(square, out=scratch)

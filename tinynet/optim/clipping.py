@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
-) -> float:
+) -> Any:
     """Scale all gradients by one factor, so that their norm, as of one long vector, is at most `max_norm`.
 
     The factor is ``min(1, max_norm / (norm + 1e-6))``, as torch's.
@@ -32,7 +32,7 @@ def clip_grad_norm_(
 
     Returns
     -------
-    float
+    numpy.float64
         The norm before clipping, computed in float64 without overflow.
 
     Raises
@@ -47,7 +47,7 @@ def clip_grad_norm_(
     >>> import numpy as np, tinynet as tn
     >>> w = tn.tensor([3.0, 4.0], requires_grad=True)
     >>> np.sum(w * w).backward()
-    >>> tn.optim.clip_grad_norm_([w], max_norm=1.0)
+    >>> float(tn.optim.clip_grad_norm_([w], max_norm=1.0))
     10.0
     >>> w.grad.round(6)
     array([0.6, 0.8])
@@ -63,9 +63,9 @@ def clip_grad_norm_(
             f"clip_grad_norm_: the norm of the gradients is {norm}; look for the loss or layer that overflowed, or set "
             "error_if_nonfinite=False"
         )
-    factor = float(np.minimum(max_norm / (norm + 1e-6), 1.0))  # which stays NaN for a NaN
+    factor = np.minimum(max_norm / (norm + 1e-6), 1.0)  # which stays NaN for a NaN
     for p, g in pairs:
-        p.grad = np.asarray(g * factor)  # a new array: a person may have given one to several parameters
+        p.grad = (g * factor.astype(g.dtype))[...]  # a new array: a person may have given one to several parameters
     return norm
 
 
@@ -96,7 +96,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
     for p, g in _with_gradients(parameters):
-        p.grad = np.asarray(np.clip(g, -clip_value, clip_value))
+        p.grad = np.minimum(np.maximum(g, -clip_value), clip_value)[...]
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
@@ -104,12 +104,14 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor,
     return [(p, p.grad) for p in tensors if p.grad is not None]
 
 
-def _norm(arrays: list[Array], order: float) -> float:
+def _norm(arrays: list[Array], order: float) -> Any:
     """The norm of the arrays as of one vector, scaled by its largest element so that no power overflows."""
-    if not arrays:
-        return 0.0
-    joined = np.concatenate(arrays, axis=None, dtype=np.float64)
-    largest = np.max(np.abs(joined), initial=0.0)
-    if largest == 0 or not np.isfinite(largest):
-        return float(largest)
-    return float(largest * np.linalg.norm(joined / largest, order))
+    if not sum(g.size for g in arrays):
+        return np.float64(0)
+    sizes = np.abs(np.concatenate(arrays, axis=None, dtype=np.float64))
+    largest = np.maximum.reduce(sizes)
+    if order == np.inf:
+        return largest
+    scale = np.where((largest > 0) & (largest < np.inf), largest, 1.0)
+    sizes = sizes / scale
+    return scale * (np.sqrt(sizes.dot(sizes)) if order == 2 else np.add.reduce(sizes**order) ** (1 / order))

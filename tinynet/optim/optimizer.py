@@ -1,6 +1,6 @@
 """`Optimizer`: what all optimizers share: parameter groups, flat vectors, stepping, and the state dict."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import compress, count, islice
 from operator import not_
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet.dtypes import REAL_KINDS
 from tinynet.errors import GradientError, ShapeError
-from tinynet.mode import depends, lifted, revised
+from tinynet.mode import depends, lifted, revised, unrecorded
 from tinynet.optim.blocks import Block
 from tinynet.optim.groups import ParamGroup, validate
 from tinynet.tensor import Tensor
@@ -114,7 +114,7 @@ class Optimizer:
     def update(
         self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
     ) -> None:
-        """Update the vectors `data` and `state`, or a part of them, in place; `grad` and `scratch` may be overwritten.
+        """Update the vectors `data` and `state`, or a part of them, in place; `scratch` may be overwritten, `grad` not.
 
         `rates` are those of the method of that name, in the vectors' dtype.
         """
@@ -127,8 +127,13 @@ class Optimizer:
         for p in self._params():
             p.grad = None
 
-    def step(self) -> None:
+    def step(self, inspect: Callable[[Array], object] | None = None) -> None:
         """Update every parameter that has a gradient and requires one.
+
+        Parameters
+        ----------
+        inspect : callable, optional
+            Is called with each flat vector of gradients before anything is changed; it may raise an error.
 
         Raises
         ------
@@ -141,8 +146,12 @@ class Optimizer:
         depends(self, "_blocks")
         ready = [block.gather() for block in self._blocks]
         if None in ready:
-            self._resettle()
+            with unrecorded():
+                self._resettle()
             ready = [block.gather() for block in self._blocks]
+        if inspect is not None:
+            for block in compress(self._blocks, ready):
+                inspect(lifted(block.grad))
         for block in compress(self._blocks, ready):
             depends(block.group, "options")
             options = block.group.options

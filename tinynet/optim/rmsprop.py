@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.optim.optimizer import Array, Optimizer, Options, add_penalty
+from tinynet.optim.optimizer import Array, Optimizer, Options
 
 __all__ = ["RMSprop"]
 
@@ -79,7 +79,7 @@ class RMSprop(Optimizer):
         square = state["square_avg"]
         weight_decay, taken, momentum = constants["weight_decay"], constants["taken"], constants["momentum"]
         if weight_decay:
-            add_penalty(data, grad, scratch, weight_decay)
+            grad = grad + weight_decay * data
         np.multiply(square, constants["alpha"], out=square)
         np.multiply(grad, grad, out=scratch)
         np.multiply(scratch, taken, out=scratch)
@@ -94,10 +94,10 @@ class RMSprop(Optimizer):
             square = scratch
         np.sqrt(square, out=scratch)
         np.add(scratch, constants["eps"], out=scratch)
-        np.divide(grad, scratch, out=grad)
+        change = np.divide(grad, scratch, out=scratch)
         if momentum:
             velocity = state["momentum_buffer"]
             np.multiply(velocity, momentum, out=velocity)
-            grad = np.add(velocity, grad, out=velocity)
-        np.multiply(grad, lr, out=scratch)
+            change = np.add(velocity, scratch, out=velocity)
+        np.multiply(change, lr, out=scratch)
         np.subtract(data, scratch, out=data)

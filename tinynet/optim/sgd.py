@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.optim.optimizer import Array, Optimizer, Options, add_penalty
+from tinynet.optim.optimizer import Array, Optimizer, Options
 
 __all__ = ["SGD"]
 
@@ -80,18 +80,15 @@ class SGD(Optimizer):
         lr, *share = rates
         momentum, weight_decay = constants["momentum"], constants["weight_decay"]
         if weight_decay:
-            add_penalty(data, grad, scratch, weight_decay)
+            grad = grad + weight_decay * data
         change = grad
         if momentum:
             velocity = state["momentum_buffer"]
             np.multiply(velocity, momentum, out=velocity)
-            if share:
-                np.multiply(grad, share[0], out=grad)
-            np.add(velocity, grad, out=velocity)
+            np.add(velocity, np.multiply(grad, share[0], out=scratch) if share else grad, out=velocity)
             change = velocity
             if constants["nesterov"]:
                 np.multiply(velocity, momentum, out=scratch)
-                np.add(grad, scratch, out=grad)
-                change = grad
+                change = np.add(grad, scratch, out=scratch)
         np.multiply(change, lr, out=scratch)
         np.subtract(data, scratch, out=data)

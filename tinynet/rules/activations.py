@@ -1,4 +1,4 @@
-"""Rules of the activation functions. All are stable: an exponential is only ever taken of what is not positive.
+"""Rules of the activation functions. All are stable, at both ends of the number range.
 
 Where a function has a kink the convention is PyTorch's: the slope there is that of the left side, and at the edges of
 `hardtanh` it is 0. The activations that are expressions of these operations are in `tinynet.rules.compositions`.
@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.primitive import primitive
+from tinynet.rules.rows import greatest, total
 from tinynet.rules.table import AT_ZERO
 
-__all__ = ["elu", "hardtanh", "leaky_relu", "log_softmax", "relu", "sigmoid", "softmax", "softplus", "swish"]
+__all__ = [
+    "elu", "hardtanh", "leaky_relu", "log_sigmoid", "log_softmax", "parts_of_logit", "relu", "sigmoid", "softmax", "softplus",
+    "swish",
+]
 
 # With kinks ----------------------------------------------------------------------------------------------------------
 
@@ -39,7 +43,7 @@ def relu(x: Any) -> Any:
     return np.maximum(x, 0.0)
 
 
-relu.defvjp(lambda g, out, x: g * (x > 0), kinks=AT_ZERO, at={(0.0,): (0.0,)})
+relu.defvjp(lambda g, out, x: g * (x > 0.0), kinks=AT_ZERO, at={(0.0,): (0.0,)})
 
 
 @primitive
@@ -163,10 +167,44 @@ def sigmoid(x: Any) -> Any:
     >>> tn.sigmoid(np.array([-10000.0, 0.0, 10000.0]))
     array([0. , 0.5, 1. ])
     """
-    return np.exp(np.minimum(x, 0.0)) / (1 + np.exp(-np.abs(x)))
+    with np.errstate(over="ignore"):  # an infinite denominator is right
+        return 1.0 / (1.0 + np.exp(-x))
 
 
-sigmoid.defvjp(lambda g, out, x: g * (out * (1 - out)))
+sigmoid.defvjp(lambda g, out, x: g * (out * (1.0 - out)))
+
+
+@primitive
+def log_sigmoid(x: Any) -> Any:
+    """log sigmoid(x) = -log(1 + exp(-x)); -1000 at -1000, where the sigmoid itself is 0.
+
+    Parameters
+    ----------
+    x : array or Tensor
+        Any shape.
+
+    Returns
+    -------
+    array or Tensor
+        The derivative is sigmoid(-x).
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> tn.log_sigmoid(np.array([-1000.0, 0.0]))
+    array([-1.00000000e+03, -6.93147181e-01])
+    """
+    _, negative, log_sum = parts_of_logit(x)
+    return negative - log_sum
+
+
+def parts_of_logit(x: Any) -> tuple[Any, Any, Any]:
+    """max(x, 0), min(x, 0) and log(1 + exp(-abs(x))), of which log sigmoid(x) is the second less the third."""
+    positive, negative = np.maximum(x, 0.0), np.minimum(x, 0.0)
+    return positive, negative, np.log1p(np.exp(negative - positive))
+
+
+log_sigmoid.defvjp(lambda g, out, x: g * sigmoid(-x))
 
 
 @primitive
@@ -223,7 +261,7 @@ def swish(x: Any, beta: Any = 1.0) -> Any:
 
 
 swish.defvjp(
-    lambda g, out, x, beta: g * ((s := sigmoid(beta * x)) + beta * (out * (1 - s))),
+    lambda g, out, x, beta: g * ((s := sigmoid(beta * x)) + beta * (out * (1.0 - s))),
     lambda g, out, x, beta: g * (x * (out * sigmoid(-beta * x))),
     remedy="beta must broadcast against x",
 )
@@ -255,8 +293,8 @@ def softmax(x: Any, axis: int = -1) -> Any:
     array([[0.5, 0.5],
            [1. , 0. ]])
     """
-    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    e = np.exp(x - greatest(x, axis))
+    return e / total(e, axis)
 
 
 softmax.defvjp(lambda g, out, x, axis=-1: out * (g - np.add.reduce(g * out, axis=axis, keepdims=True)))
@@ -284,8 +322,8 @@ def log_softmax(x: Any, axis: int = -1) -> Any:
     >>> tn.log_softmax(np.array([0.0, -1000.0]))
     array([    0., -1000.])
     """
-    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - greatest(x, axis)
+    return shifted - np.log(total(np.exp(shifted), axis))
 
 
 log_softmax.defvjp(lambda g, out, x, axis=-1: g - np.exp(out) * np.add.reduce(g, axis=axis, keepdims=True))

@@ -9,7 +9,7 @@ from tinynet.rules.activations import elu, hardtanh, softplus, swish
 from tinynet.rules.special import normal_cdf
 
 __all__ = [
-    "gelu", "hardsigmoid", "hardswish", "log_sigmoid", "mish", "relu6", "selu", "silu", "softsign", "tanhshrink",
+    "gelu", "hardsigmoid", "hardswish", "mish", "relu6", "selu", "silu", "softsign", "tanhshrink",
 ]
 
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -100,27 +100,6 @@ def selu(x: Any) -> Any:
     array([-1.11133074,  0.        ,  1.05070099])
     """
     return SELU_SCALE * elu(x, SELU_ALPHA)
-
-
-def log_sigmoid(x: Any) -> Any:
-    """log sigmoid(x) = -log(1 + exp(-x)), the softplus with beta = -1; -1000 at -1000, where the sigmoid itself is 0.
-
-    Parameters
-    ----------
-    x : array or Tensor
-        Any shape.
-
-    Returns
-    -------
-    array or Tensor
-
-    Examples
-    --------
-    >>> import numpy as np, tinynet as tn
-    >>> tn.log_sigmoid(np.array([-1000.0, 0.0]))
-    array([-1.00000000e+03, -6.93147181e-01])
-    """
-    return softplus(x, -1.0)
 
 
 def silu(x: Any) -> Any:

@@ -1,12 +1,12 @@
 """Operations of the layers: the affine map of `Linear` in one row, and the random mask of `Dropout`."""
 
-from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet.rules.primitive import primitive
+from tinynet.rules.rows import constant
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -24,14 +24,6 @@ def _times(x: Any, matrix: Any) -> Any:
     if x.ndim == 2:
         return x.dot(matrix)
     return _rows(x).dot(matrix).reshape(*x.shape[:-1], matrix.shape[1])
-
-
-@lru_cache(maxsize=64)
-def _ones(n: int, dtype: Any) -> Any:
-    """A vector of ones; a product with it sums over the batch in half the time of a reduction."""
-    ones = np.ones(n, dtype)
-    ones.flags.writeable = False
-    return ones
 
 
 @primitive
@@ -67,7 +59,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
 linear.defvjp(
     lambda g, out, x, weight, bias=None: _times(g, weight),
     lambda g, out, x, weight, bias=None: _rows(g).T.dot(_rows(x)),
-    lambda g, out, x, weight, bias=None: _rows(g).T.dot(_ones(_rows(g).shape[0], g.dtype)),
+    lambda g, out, x, weight, bias=None: _rows(g).T.dot(constant(_rows(g).shape[0], 1.0, g.dtype)),
     remedy="x is (..., in), the weight (out, in), the bias (out,)",
 )
 

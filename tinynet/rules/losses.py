@@ -1,6 +1,6 @@
 """Rules of the losses; `tinynet.nn.functional` makes of them what a person calls.
 
-What a loss requires of plain data is checked by operations too (`class_labels`, `probabilities`), so that whatever
+What a loss requires of plain data is checked by operations too (`shares_of_labels`, `probabilities`), so that whatever
 intercepts operations sees the checks as it sees the rest.
 """
 
@@ -8,23 +8,30 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.rules.activations import hardtanh
+from tinynet.rules.activations import hardtanh, log_sigmoid, log_softmax, parts_of_logit, softmax
 from tinynet.rules.primitive import primitive
+from tinynet.rules.rows import constant, starts
 from tinynet.rules.table import Interval
 
 __all__ = [
-    "absolute_error", "class_labels", "huber_error", "log_loss", "logistic_loss", "nll", "probabilities", "squared_error",
+    "absolute_error", "huber_error", "log_loss", "logistic_loss", "nll", "probabilities", "shares_of_labels", "softmax_nll",
+    "squared_error",
 ]
 
-# How an elementwise loss is reduced belongs to its row: the cotangent of the one number that comes of it broadcasts by
-# itself, so that the reduction needs no operation, and no array of cotangents, of its own.
+# How a loss is reduced belongs to its row: the cotangent of the one number that comes of it broadcasts by itself, so that
+# the reduction needs no operation, and no array of cotangents, of its own.
+
+MANY = 32768
+"""How many numbers a reduction sums better than a product with ones."""
 
 
 def _reduced(loss: Any, reduction: str) -> Any:
     if reduction == "none":
         return loss
-    total = np.add.reduce(loss, axis=None)
-    return total / loss.size if reduction == "mean" else total
+    share = 1 / loss.size if reduction == "mean" else 1.0
+    if loss.dtype.kind != "f" or loss.size > MANY:
+        return np.add.reduce(loss, axis=None) * share
+    return loss.reshape(-1).dot(constant(loss.size, share, loss.dtype))
 
 
 def _shared(g: Any, x: Any, reduction: str) -> Any:
@@ -46,8 +53,8 @@ def squared_error(prediction: Any, target: Any, reduction: str = "none") -> Any:
 
 
 squared_error.defvjp(
-    lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * (2 * (p - target)),
-    lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * (2 * (target - p)),
+    lambda g, out, p, target, reduction="none": 2.0 * _shared(g, p, reduction) * (p - target),
+    lambda g, out, p, target, reduction="none": 2.0 * _shared(g, p, reduction) * (target - p),
 )
 
 
@@ -117,39 +124,68 @@ log_loss.defvjp(
 @primitive
 def logistic_loss(x: Any, target: Any, reduction: str = "none") -> Any:
     """`log_loss` of sigmoid(x); for targets 0 and 1 without cancellation at either end."""
-    return _reduced(np.maximum(x, 0.0) - x * target + np.log1p(np.exp(-np.abs(x))), reduction)
+    positive, _, log_sum = parts_of_logit(x)
+    return _reduced(positive - x * target + log_sum, reduction)
 
 
-logistic_loss.defvjp(  # exp(-log(1 + exp(-x))) is the sigmoid in four calls instead of seven: logits are few, calls count
-    lambda g, out, x, target, reduction="none": _shared(g, x, reduction) * (np.exp(-np.logaddexp(0.0, -x)) - target),
+logistic_loss.defvjp(  # the sigmoid is made of what the loss itself is made of, which a compiler shares
+    lambda g, out, x, target, reduction="none": _shared(g, x, reduction) * (np.exp(log_sigmoid(x)) - target),
     lambda g, out, x, target, reduction="none": -_shared(g, x, reduction) * x,
 )
 
 
-# Many classes --------------------------------------------------------------------------------------------------------
+# Many classes ---------------------------------------------------------------------------------------------------------
+# The target is a share of each class, on the last axis: 1 for the class that a label names and 0 for the others (see
+# `shares_of_labels`), or any probabilities. The mean is over the samples.
+
+
+def _logarithms(log_p: Any) -> Any:
+    """Log-probabilities without -inf: nothing of an impossible class is nothing."""
+    return np.maximum(log_p, np.finfo(log_p.dtype).min)
+
+
+def _expected(log_p: Any, shares: Any, reduction: str) -> Any:
+    log_p = _logarithms(log_p)
+    if reduction == "none":
+        return -np.add.reduce(shares * log_p, axis=-1)
+    sum_of_all = -(shares.reshape(-1).dot(log_p.reshape(-1)))
+    return sum_of_all / _samples(log_p) if reduction == "mean" else sum_of_all
+
+
+def _samples(x: Any) -> int:
+    return x.size // x.shape[-1]
+
+
+def _of_classes(g: Any, x: Any, reduction: str) -> Any:
+    """The cotangent of the loss of each sample, to broadcast over the classes."""
+    if reduction == "none":
+        return g[..., None]
+    return g / _samples(x) if reduction == "mean" else g
 
 
 @primitive
-def nll(log_p: Any, labels: Any) -> Any:
-    """Minus the log-probability of the labelled class, on the last axis; 0 for the label -1.
-
-    Parameters
-    ----------
-    log_p : array or Tensor, shape (..., C)
-    labels : array of int, shape (...)
-
-    Returns
-    -------
-    array or Tensor, shape (...)
-    """
-    rows = log_p.reshape(-1, log_p.shape[-1])
-    picked = rows[np.arange(len(rows)), labels.reshape(-1)].reshape(labels.shape)
-    return np.where(labels < 0, 0.0, -picked)
+def nll(log_p: Any, shares: Any, reduction: str = "none") -> Any:
+    """Minus the log-probability that is expected under the shares, -Σ shares · log_p over the last axis."""
+    return _expected(log_p, shares, reduction)
 
 
 nll.defvjp(
-    lambda g, out, log_p, labels: np.where(labels[..., None] == np.arange(log_p.shape[-1]), -g[..., None], 0.0),
-    None,
+    lambda g, out, log_p, shares, reduction="none": -_of_classes(g, log_p, reduction) * shares,
+    lambda g, out, log_p, shares, reduction="none": -_of_classes(g, log_p, reduction) * _logarithms(log_p),
+)
+
+
+@primitive
+def softmax_nll(x: Any, shares: Any, reduction: str = "none") -> Any:
+    """`nll` of log_softmax(x); its derivative is softmax(x) · Σ shares - shares."""
+    return _expected(log_softmax(x), shares, reduction)
+
+
+softmax_nll.defvjp(
+    lambda g, out, x, shares, reduction="none": (
+        _of_classes(g, x, reduction) * (softmax(x) * np.add.reduce(shares, axis=-1, keepdims=True) - shares)
+    ),
+    lambda g, out, x, shares, reduction="none": -_of_classes(g, x, reduction) * _logarithms(log_softmax(x)),
 )
 
 
@@ -157,23 +193,31 @@ nll.defvjp(
 
 
 @primitive
-def class_labels(labels: Any, classes: int, ignore_index: int, name: str) -> Any:
-    """The labels of classes as signed integers, -1 in place of `ignore_index`; `name` is the loss that an error names."""
+def shares_of_labels(labels: Any, classes: int, ignore_index: int, dtype: Any, mean: bool, name: str) -> Any:
+    """1 for the class that each label names and 0 for the others, on a last axis of classes; nothing for `ignore_index`.
+
+    With `mean`, shares of all labels that are not ignored: their sum is 1. `name` is the loss that an error names.
+    """
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: the labels are {labels.dtype}, and must be integers; convert them with .astype(int), or give "
             f"probabilities, with the shape of the input"
         )
-    labels = labels.astype(np.intp, copy=False)
-    ignored = labels == ignore_index
-    wrong = ((labels < 0) | (labels >= classes)) > ignored
-    if np.count_nonzero(wrong):
-        position = tuple(int(i) for i in np.argwhere(wrong)[0])
-        raise IndexError(
-            f"{name}: label {labels[position]} at position {position} is none of the {classes} classes, 0 to {classes - 1}; "
-            f"samples to leave out are labelled ignore_index, here {ignore_index}"
-        )
-    return np.where(ignored, -1, labels)
+    named = labels.reshape(-1).astype(np.intp, copy=False)
+    positions = named + starts(named.size, classes)
+    outside = named.view(np.uintp) >= classes  # without its sign, a negative number is a large one
+    if 0 <= ignore_index < classes or np.count_nonzero(outside):
+        ignored = named == ignore_index
+        if np.count_nonzero(outside > ignored):
+            position = tuple(int(i) for i in np.argwhere((outside > ignored).reshape(labels.shape))[0])
+            raise IndexError(
+                f"{name}: label {labels[position]} at position {position} is none of the {classes} classes, 0 to "
+                f"{classes - 1}; samples to leave out are labelled ignore_index, here {ignore_index}"
+            )
+        positions = positions[~ignored]
+    shares = np.zeros(named.size * classes, np.result_type(dtype, np.float16))
+    shares[positions] = 1 / max(positions.size, 1) if mean else 1
+    return shares.reshape(*labels.shape, classes)
 
 
 @primitive

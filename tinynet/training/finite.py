@@ -1,12 +1,13 @@
 """A NaN must be seen before the update: `NonFiniteError`, the `Guard` that keeps the last finite weights, and the diagnosis."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tinynet.graph import no_grad
+from tinynet.mode import REVISION
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
@@ -41,7 +42,8 @@ class Guard:
     """Copies of what a training step changes, from before the step, and the checks that tell whether to go back to them.
 
     Every step is checked twice, before the update (so that a bad gradient does not spoil the optimizer's moments) and after
-    it (so that the copies are finite, whenever the next step makes them). A copy and a check are a pass over the memory each.
+    it (so that the copies are finite, whenever the next step makes them). A copy and a check are a pass over the memory each,
+    of an optimizer's flat vector where the parameters lie in one.
 
     Parameters
     ----------
@@ -53,16 +55,25 @@ class Guard:
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor] = ()) -> None:
         self._parameters = list(parameters)
-        self._kept = [(x, x.data.copy()) for x in (*self._parameters, *buffers)]
+        self._buffers = list(buffers)
+        self._revision = -1
 
     def save(self) -> None:
         """Keep the values as they are now."""
-        for x, kept in self._kept:
-            kept[...] = x.data
+        if self._revision != REVISION.number:  # a tensor may have been given another array
+            self._revision = REVISION.number
+            self._checked = [vector for vector, _ in _vectors(self._parameters)]
+            self._kept, self._parts = [], []
+            for vector, members in _vectors([*self._parameters, *self._buffers]):
+                kept = np.empty_like(vector)
+                self._kept.append((vector, kept))
+                self._parts += [(x, kept if x.data is vector else kept[place].reshape(x.shape)) for x, place in members]
+        for vector, kept in self._kept:
+            kept[...] = vector
 
     def restore(self) -> None:
         """Go back to the values that were kept, in the arrays that are there."""
-        for x, kept in self._kept:
+        for x, kept in self._parts:
             x.data[...] = kept
 
     def bad_gradients(self) -> list[Tensor]:
@@ -71,7 +82,24 @@ class Guard:
 
     def bad_values(self) -> list[Tensor]:
         """The parameters that the update made not finite: those that it passed over, frozen ones say, are as they were."""
+        if all(map(is_finite, self._checked)):
+            return []
         return [x for x in self._parameters if x.grad is not None and x.requires_grad and not is_finite(x.data)]
+
+
+def _vectors(tensors: list[Tensor]) -> Iterator[tuple[Array, list[tuple[Tensor, slice]]]]:
+    """The flat vectors that tensors fill, each with its tensors and where they lie in it; other tensors by themselves."""
+    by_base: dict[int, list[Tensor]] = {}
+    for x in tensors:
+        by_base.setdefault(id(x.data.base if x.data.flags.c_contiguous else x), []).append(x)
+    for members in by_base.values():
+        vector = members[0].data.base
+        if isinstance(vector, np.ndarray) and vector.ndim == 1 and sum(x.size for x in members) == vector.size:
+            starts = [(x.data.__array_interface__["data"][0] - vector.ctypes.data) // vector.itemsize for x in members]
+            yield vector, [(x, slice(start, start + x.size)) for x, start in zip(members, starts, strict=True)]
+        else:
+            for x in members:
+                yield x.data, [(x, slice(None))]
 
 
 def is_finite(array: Array) -> bool:

@@ -1,14 +1,13 @@
 """`Trainer`: the loop over epochs and batches."""
 
 from collections.abc import Iterable
-from math import isfinite
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from tinynet.errors import ShapeError
 from tinynet.graph import no_grad
 from tinynet.nn.module import Module
 from tinynet.random import as_generator
@@ -20,6 +19,7 @@ from tinynet.training.history import History
 from tinynet.training.inference import EVALUATION_BATCH, mode, output_array, predict
 from tinynet.training.metrics import Metric, named
 from tinynet.training.progress import progress
+from tinynet.training.step import Compile, NotFinite, Step, one_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +52,10 @@ class Trainer:
     rng : int, numpy.random.Generator or None
         Where the order of the rows comes from; with None a generator of the trainer's own is split off the default one
         (`tinynet.manual_seed`), so that other random draws do not change the order.
+    compile : bool or "auto"
+        Whether to compile the training step (`tinynet.compile`). "auto" does where model and loss are made of tinynet's own
+        modules and no callback acts on the gradients, and falls back with one warning if the step cannot be replayed; True
+        does for code of your own as well, which then runs while it is recorded, and no more.
 
     Attributes
     ----------
@@ -61,6 +65,9 @@ class Trainer:
         Where the training is, counted from 1.
     stop_training : bool
         Set by a callback: no epoch after this one.
+    step : Step
+        The last training step; its `repr` tells whether it is compiled, and what came of the comparison with the
+        uncompiled one.
 
     Raises
     ------
@@ -97,6 +104,7 @@ class Trainer:
         metrics: Iterable[str | Metric] = (),
         callbacks: Iterable[Callback] = (),
         rng: "int | Generator | None" = None,
+        compile: Compile = "auto",
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"Trainer: model is a {type(model).__name__}; it must be a tn.nn.Module")
@@ -112,6 +120,8 @@ class Trainer:
         self.history = History(())
         self.epoch = self.batch = 0
         self.stop_training = False
+        self._compile: Compile = compile
+        self._parts: tuple[Any, ...] = ()
         known = {id(x) for part in (model, loss) if isinstance(part, Module) for x in part.parameters()}
         if known.isdisjoint(id(x) for x in self._optimized()):
             raise ValueError(
@@ -246,45 +256,40 @@ class Trainer:
         guard = Guard(self._optimized(), self.model.buffers())  # anew: a callback may have added a group of parameters
         tally = _Tally(self.metrics)
         listeners = _listeners(self.callbacks, "on_batch_end")
-        clippers = _listeners(self.callbacks, "on_backward_end")
+        step = self._prepared()
         for self.batch, (x, y) in enumerate(data.one_pass(rng), 1):
             guard.save()
             try:
-                value, prediction = self._step(x, y, guard, clippers)
+                prediction = step(x, y)
+                if bad := guard.bad_values():
+                    self._fail(f"the update made {self._names(bad)} overflow, so lower the learning rate")
+            except NotFinite as error:
+                bad = guard.bad_gradients()
+                guard.restore()
+                what = f"the gradient of {self._names(bad)} is not finite"
+                self._fail(f"the loss is {step.loss:.4g}, but {what}" if bad else str(error), *diagnose(self.model, x, y))
             except BaseException:
                 guard.restore()
                 raise
-            tally.add(value, prediction, y, len(x))
+            tally.add(step.loss, prediction, y, len(x))
             for callback in listeners:
-                callback.on_batch_end(self, value)
+                callback.on_batch_end(self, step.loss)
         return tally.result()
 
-    def _step(self, x: Array, y: Array, guard: Guard, clippers: list[Callback]) -> tuple[float, Any]:
-        """One update, unless something in it is not finite."""
-        self.optimizer.zero_grad()
-        prediction = self.model(Tensor(x))
-        loss = self.loss(prediction, y)
-        value = _value(loss)
-        if not isfinite(value):
-            self._fail(f"the loss is {value}", *diagnose(self.model, x, y))
-        loss.backward()
-        for callback in clippers:
-            callback.on_backward_end(self)
-        with np.errstate(over="ignore", invalid="ignore"):
-            if bad := guard.bad_gradients():
-                what = f"the loss is {value:.4g}, but the gradient of {self._names(bad)} is not finite"
-                self._fail(what, *diagnose(self.model, x, y))
-            self.optimizer.step()
-            if bad := guard.bad_values():
-                self._fail(f"the update made {self._names(bad)} overflow, so lower the learning rate")
-        return value, prediction
+    def _prepared(self) -> Step:
+        """The step for the model, the loss and the callbacks as they are now."""
+        parts = (self.model, self.loss, self.optimizer, *_listeners(self.callbacks, "on_backward_end"))
+        if parts != self._parts:
+            before_update = [partial(callback.on_backward_end, self) for callback in parts[3:]]
+            self._parts, self.step = parts, Step(*parts[:3], before_update, self._compile)
+        return self.step
 
     def _evaluate(self, data: Feed) -> dict[str, float]:
         tally = _Tally(self.metrics)
         with mode(self.model, False), no_grad():
             for x, y in data.one_pass():
                 prediction = self.model(Tensor(x))
-                tally.add(_value(self.loss(prediction, y)), prediction, y, len(x))
+                tally.add(one_number(self.loss(prediction, y)).item(), prediction, y, len(x))
         return tally.result()
 
     def _fail(self, what: str, module: str | None = None, causes: str = "") -> NoReturn:
@@ -325,14 +330,6 @@ class _Tally:
             prediction, target = np.concatenate(self._predictions), np.concatenate(self._targets)
             figures.update((name, float(metric(prediction, target))) for name, metric in self._metrics.items())
         return figures
-
-
-def _value(loss: Any) -> float:
-    if not isinstance(loss, Tensor):
-        raise TypeError(f"the loss function returned a {type(loss).__name__}; it must return a tensor")
-    if loss.data.size != 1:
-        raise ShapeError(f"the loss has shape {loss.shape}; it must be one number: reduce it with .mean() or .sum()")
-    return float(loss.data.item())
 
 
 def _listeners(callbacks: Iterable[Callback], event: str) -> list[Callback]:

@@ -97,10 +97,10 @@ def _over_an_axis(draw: st.DrawFn, fun: Any) -> Call:
     return spelled(draw, {"x": x} | draw(st.sampled_from([{}, {"axis": axis_of(draw, x.ndim)}])))
 
 
-@CASES.of(losses.nll)
-def _nll(draw: st.DrawFn, fun: Any) -> Call:
-    x = draw(arrays(shapes(min_dims=1)))
-    return (x, draw(hnp.arrays(np.intp, x.shape[:-1], elements=st.integers(-1, x.shape[-1] - 1)))), {}
+@CASES.of(losses.nll, losses.softmax_nll)
+def _of_classes(draw: st.DrawFn, fun: Any) -> Call:
+    shape = draw(shapes(min_dims=1))
+    return (draw(arrays(shape)), draw(arrays(shape))), draw(st.sampled_from([{}, {"reduction": "mean"}, {"reduction": "sum"}]))
 
 
 # Reductions ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,415 @@
+"""`tn.compile` as its users see it: what is recorded when, what is noticed, and what is refused."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.errors import RecordingError
+
+RNG = np.random.default_rng(0)
+
+
+def network(dtype="float64", dropout=0.0):
+    layers = [tn.nn.Linear(3, 5, rng=0), tn.nn.Tanh(), tn.nn.Dropout(dropout, rng=1), tn.nn.Linear(5, 2, rng=2)]
+    return tn.nn.Sequential(*layers).astype(dtype)
+
+
+def training(model, optimizer=None, compile=True):
+    optimizer = optimizer or tn.optim.Adam(model.parameters(), lr=0.01)
+    loss_function = tn.nn.MSELoss()
+
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = loss_function(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return tn.compile(step) if compile else step
+
+
+def batch(n=4, dtype="float64"):
+    return RNG.normal(size=(n, 3)).astype(dtype), RNG.normal(size=(n, 2)).astype(dtype)
+
+
+def twins(**options):
+    models = network(**options), network(**options)
+    return *models, training(models[0]), training(models[1], compile=False)
+
+
+def assert_same(model, twin):
+    for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-6 if p.dtype == np.float32 else 1e-12)
+
+
+# When it records -----------------------------------------------------------------------------------------------------
+
+
+def test_a_kind_of_arguments_is_recorded_twice_and_then_replayed():
+    calls = []
+
+    @tn.compile
+    def step(x):
+        calls.append(x.shape)
+        return np.exp(x) * 2
+
+    for n in (3, 3, 3, 5, 5, 5, 3):
+        x = RNG.normal(size=n)
+        np.testing.assert_array_equal(step(x), np.exp(x) * 2)
+    assert calls == [(3,), (3,), (5,), (5,)]
+    assert step.recordings == 4
+    assert step.deviation == 0
+
+
+@pytest.mark.parametrize("change", [
+    lambda x: x.astype(np.float32), lambda x: tn.tensor(x), lambda x: x[:2], lambda x: [x],
+])  # fmt: skip
+def test_another_kind_is_recorded_anew(change):
+    step = tn.compile(lambda x: np.sum(x[0] if isinstance(x, list) else x) * 3)
+    x = RNG.normal(size=3)
+    for _ in range(3):
+        step(x)
+    before = step.recordings
+    other = change(x)
+    result = step(other)
+    assert step.recordings == before + 1
+    assert type(result) is (tn.Tensor if isinstance(other, tn.Tensor) else np.ndarray)
+    expected = np.sum(other[0] if isinstance(other, list) else other) * 3
+    assert np.asarray(result).dtype == np.asarray(expected).dtype
+
+
+def test_python_values_are_part_of_what_is_recorded():
+    step = tn.compile(lambda x, power, *, scale=1.0: scale * x**power)
+    x = np.array([2.0, 3.0])
+    for power, scale in ((2, 1.0), (3, 1.0), (2, 0.5), (3, 1.0), (2, 1.0), (2, 0.5)):
+        np.testing.assert_array_equal(step(x, power, scale=scale), scale * x**power)
+    assert step.recordings == 6
+
+
+def test_containers_go_in_and_out():
+    step = tn.compile(lambda tree: {"sum": tree["a"] + tree["b"][0], "rest": (tree["b"][1], None, "text", 3)})
+    for _ in range(4):
+        a, b, c = RNG.normal(size=(3, 2))
+        out = step({"a": a, "b": [b, c]})
+        np.testing.assert_array_equal(out["sum"], a + b)
+        np.testing.assert_array_equal(out["rest"][0], c)
+        assert out["rest"][1:] == (None, "text", 3)
+
+
+def test_a_step_that_changes_its_kind_all_the_time_is_run_as_it_is_after_a_warning():
+    step = tn.compile(lambda x, k: x * k)
+    with pytest.warns(RuntimeWarning, match="recorded 16 times.*each Python number"):
+        for k in range(18):
+            np.testing.assert_array_equal(step(np.ones(2), k), np.full(2, float(k)))
+    assert step.recordings == 16
+    np.testing.assert_array_equal(step(np.ones(2), 3), [3.0, 3.0])
+
+
+def test_within_another_recording_it_is_a_part_of_that():
+    inner = tn.compile(lambda x: np.tanh(x))
+    outer = tn.compile(lambda x: inner(x) * 2)
+    for _ in range(3):
+        np.testing.assert_array_equal(outer(np.ones(2)), np.tanh(np.ones(2)) * 2)
+    assert inner.recordings == 0
+    assert "tanh" in str(outer.program)
+
+
+def test_it_says_what_it_is():
+    @tn.compile
+    def step(x):
+        """Doubles."""
+        return x * 2
+
+    assert step.__name__ == "step" and step.__doc__ == "Doubles."
+    assert "not yet recorded" in repr(step)
+    with pytest.raises(RecordingError, match="not been called"):
+        _ = step.program
+    step(np.ones(3))
+    assert repr(step) == "<compiled step: 1 NumPy calls, 1 recorded>"
+    assert "multiply" in str(step.recorded)
+    assert tn.compile(step) is step
+    with pytest.raises(TypeError, match="a step is a function"):
+        tn.compile(3)
+
+
+# What is noticed -----------------------------------------------------------------------------------------------------
+
+
+def test_a_training_step_is_the_uncompiled_one():
+    model, twin, step, plain = twins()
+    for n in (4, 4, 4, 7, 4, 7, 7):
+        x, y = batch(n)
+        loss = step(x, y)
+        assert isinstance(loss, tn.Tensor) and not loss.requires_grad
+        assert loss.item() == pytest.approx(plain(x, y).item(), rel=1e-12)
+        assert_same(model, twin)
+        for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+            np.testing.assert_allclose(p.grad, q.grad, rtol=1e-10, atol=1e-15)
+    assert step.recordings == 4
+
+
+CHANGES = {
+    "loaded": lambda model: model.load_state_dict({k: v * 2 for k, v in model.state_dict().items()}),
+    "frozen": lambda model: model[0].requires_grad_(False),
+    "replaced array": lambda model: setattr(model[0].weight, "data", model[0].weight.data * 3),
+    "written in place": lambda model: model[0].weight.data.__imul__(3),
+    "another layer": lambda model: model.__setitem__(1, tn.nn.ReLU()),
+    "one layer more": lambda model: model.append(tn.nn.Tanh()),
+    "evaluation": lambda model: model.eval(),
+    "another probability": lambda model: setattr(model[2], "p", 0.75),
+    "a forward hook": lambda model: model[1].register_forward_hook(lambda module, args, output: output * 2),
+    "a gradient hook": lambda model: model[0].weight.register_hook(lambda g: g * 2),
+    "a gradient given": lambda model: setattr(model[0].bias, "grad", np.ones(5)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_of_the_model_is_noticed(change):
+    model, twin, step, plain = twins(dropout=0.5)
+    x, y = batch()
+    for f in (step, plain):
+        for _ in range(3):
+            f(x, y)
+    change(model)
+    change(twin)
+    for _ in range(4):
+        assert step(x, y).item() == pytest.approx(plain(x, y).item(), rel=1e-12)
+        assert_same(model, twin)
+
+
+def test_a_cast_of_the_model_is_noticed():
+    model, twin, step, plain = twins()
+    x, y = batch()
+    for f in (step, plain):
+        f(x, y), f(x, y), f(x, y)
+    model.astype("float32"), twin.astype("float32")
+    x, y = batch(dtype="float32")
+    for _ in range(4):
+        assert step(x, y).dtype == np.float32
+        plain(x, y)
+        assert_same(model, twin)
+
+
+OPTIMIZER_CHANGES = {
+    "lr": lambda o: o.param_groups[0].__setitem__("lr", 0.5),
+    "betas": lambda o: o.param_groups[0].__setitem__("betas", (0.5, 0.6)),
+    "weight decay": lambda o: o.param_groups[0].__setitem__("weight_decay", 0.1),
+    "state": lambda o: o.load_state_dict(o.state_dict()),
+    "a group": lambda o: o.add_param_group({"params": [tn.tensor([1.0], requires_grad=True)]}),
+}
+
+
+@pytest.mark.parametrize("change", OPTIMIZER_CHANGES.values(), ids=OPTIMIZER_CHANGES)
+def test_a_change_of_the_optimizer_is_noticed(change):
+    models = network(), network()
+    optimizers = [tn.optim.Adam(model.parameters(), lr=0.01) for model in models]
+    step, plain = training(models[0], optimizers[0]), training(models[1], optimizers[1], compile=False)
+    x, y = batch()
+    for _ in range(3):
+        step(x, y), plain(x, y)
+    for optimizer in optimizers:
+        change(optimizer)
+    for _ in range(4):
+        step(x, y), plain(x, y)
+        assert_same(*models)
+
+
+def test_gradients_add_up_where_they_are_not_cleared():
+    model, twin = network(), network()
+
+    def accumulate(model):
+        def step(x, y):
+            loss = tn.nn.functional.mse_loss(model(x), y)
+            loss.backward()
+            return loss
+
+        return step
+
+    compiled, plain = tn.compile(accumulate(model)), accumulate(twin)
+    for round in range(4):
+        for _ in range(3):
+            x, y = batch()
+            compiled(x, y), plain(x, y)
+            for p, q in zip(model.parameters(), twin.parameters(), strict=True):
+                np.testing.assert_allclose(p.grad, q.grad, rtol=1e-12, atol=1e-14)
+        if round % 2:
+            model.zero_grad(), twin.zero_grad()
+
+
+def test_dropout_draws_anew_in_each_replay():
+    model, twin, step, plain = twins(dropout=0.5)
+    x, y = batch()
+    losses = [(step(x, y).item(), plain(x, y).item()) for _ in range(8)]
+    for compiled, expected in losses:
+        assert compiled == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_default_generator_is_the_one_of_the_moment():
+    layer = tn.nn.Dropout(0.5)
+    step = tn.compile(lambda x: layer(x))
+    for seed in (0, 1, 2, 0, 1, 2):
+        tn.manual_seed(seed)
+        replayed = step(np.ones(20))
+        tn.manual_seed(seed)
+        np.testing.assert_array_equal(replayed, layer(np.ones(20)))
+
+
+def test_results_belong_to_the_caller():
+    step = tn.compile(lambda x: (x * 2, tn.Tensor(x) * 3))
+    kept = [step(np.full(3, float(k))) for k in range(5)]
+    for k, (a, b) in enumerate(kept):
+        np.testing.assert_array_equal(a, np.full(3, 2.0 * k))
+        np.testing.assert_array_equal(b.data, np.full(3, 3.0 * k))
+
+
+def test_grad_mode_is_part_of_what_is_recorded():
+    w = tn.tensor([1.0, 2.0], requires_grad=True)
+    step = tn.compile(lambda x: np.sum(w * x))
+    for _ in range(3):
+        step(np.ones(2))
+    with tn.no_grad():
+        assert step(np.ones(2)).item() == 3.0
+    assert step.recordings == 3
+
+
+# What is refused -----------------------------------------------------------------------------------------------------
+
+BAD = {
+    "if": lambda x: x * 2 if np.sum(x) > 0 else x,
+    "float": lambda x: x * float(np.sum(x)),
+    "item": lambda x: x * np.sum(x).item(),
+    "mask": lambda x: x[x > 0],
+    "nonzero": lambda x: np.nonzero(x)[0],
+    "asarray": lambda x: np.asarray(x),
+    "math": lambda x: __import__("math").sqrt(np.sum(x * x)),
+    "in place": lambda x: np.add(x, 1, out=x),
+}
+
+
+@pytest.mark.parametrize("function", BAD.values(), ids=BAD)
+@pytest.mark.parametrize("make", [lambda x: x, tn.tensor], ids=["array", "tensor"])
+def test_what_cannot_be_replayed_is_refused_with_the_line(function, make):
+    step = tn.compile(lambda x: function(x))
+    with pytest.raises((RecordingError, TypeError), match=r"test_compiled\.py, line \d+|out="):
+        step(make(np.array([1.0, -2.0])))
+
+
+def test_what_changes_from_call_to_call_is_found_in_the_second():
+    rng = np.random.default_rng(0)
+    step = tn.compile(lambda x: x * rng.random(3))
+    step(np.ones(3))
+    with pytest.raises(RecordingError, match="random numbers"):
+        step(np.ones(3))
+
+
+def test_a_counter_is_found_in_the_second_call():
+    count = iter(range(100))
+    step = tn.compile(lambda x: x * next(count))
+    step(np.ones(3))
+    with pytest.raises(RecordingError, match="Python value 0 in one run, 1 in another"):
+        step(np.ones(3))
+
+
+def test_what_is_kept_is_refused():
+    kept = []
+    step = tn.compile(lambda x: kept.append(x * 2))
+    with pytest.raises(RecordingError, match="keeps 1 array"):
+        step(np.ones(3))
+
+
+def test_a_refused_step_has_changed_nothing():
+    model = network()
+    optimizer = tn.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    @tn.compile
+    def step(x, y):
+        loss = tn.nn.functional.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return float(loss)
+
+    before = model.state_dict()
+    with pytest.raises(RecordingError):
+        step(*batch())
+    for name, x in model.state_dict().items():
+        np.testing.assert_array_equal(x, before[name])
+    assert all(p.grad is None for p in model.parameters())
+
+
+def test_check_runs_the_step_too():
+    factor = [2.0]
+    calls = []
+
+    @tn.compile(check=True)
+    def step(x):
+        calls.append(1)
+        return {"scaled": x * factor[0], "same": x + 1}
+
+    for _ in range(4):
+        step(np.ones(3))
+    assert len(calls) == 4
+    factor[0] = 3.0
+    with pytest.raises(RecordingError, match="2.0 in one run, 3.0 in another"):
+        step(np.ones(3))
+
+
+def test_unhashable_arguments_are_refused():
+    with pytest.raises(RecordingError, match="set"):
+        tn.compile(lambda x, y: x)(np.ones(2), {1, 2})
+
+
+def test_an_error_of_the_step_is_the_steps_own():
+    step = tn.compile(lambda x: np.ones(3) @ x)
+    with pytest.raises(ValueError, match="mismatch|shapes"):
+        step(np.ones(4))
+
+
+def test_bad_labels_are_an_error_in_a_replay_too():
+    step = tn.compile(lambda x, y: tn.nn.functional.cross_entropy(x, y))
+    x = RNG.normal(size=(4, 3))
+    for _ in range(3):
+        step(tn.tensor(x), np.array([0, 1, 2, 0]))
+    with pytest.raises(IndexError, match="label 7 at position"):
+        step(tn.tensor(x), np.array([0, 1, 7, 0]))
+
+
+# Threads, memory -----------------------------------------------------------------------------------------------------
+
+
+def test_threads_take_turns():
+    step = tn.compile(lambda x: np.sum(np.tanh(x) * 2))
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        for _ in range(200):
+            x = rng.normal(size=50)
+            if not np.isclose(step(x), np.sum(np.tanh(x) * 2), rtol=1e-12):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_replays_grow_no_memory():
+    import tracemalloc
+
+    model = network()
+    step = training(model)
+    x, y = batch()
+    for _ in range(200):
+        step(x, y)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(5000):
+            step(x, y)
+        assert tracemalloc.get_traced_memory()[0] - before < 2000
+    finally:
+        tracemalloc.stop()

@@ -1,0 +1,261 @@
+"""Elementwise calls on large arrays are made tile by tile, and the sums of their results with them.
+
+A call on an array that is larger than the cache reads from memory what the call before wrote there. Tile by tile, in parts that
+stay in the cache, a chain of calls takes half the time; what only the chain uses needs no more memory than one tile, and several
+threads may share the tiles (`tinynet.compiler.threads`):
+
+    t0[1000000] = np.tanh(x0[1000000])                in 31 tiles of 32768 along the first axis of 1000000:
+    t1[1000000] = np.multiply(t0[1000000], t0[...])       u0[32768] = np.tanh(x0@0[32768])
+    t2[1000000] = np.subtract(1, t1[1000000])      →      u1[32768] = np.multiply(u0[32768], u0[32768])
+    t3[] = np.add.reduce(t1[1000000], axis=None)          t0@0[32768] = np.subtract(1, u1[32768])
+    return t2[1000000], t3[]                              t1@0[] = np.add.reduce(u1[32768], axis=None)
+                                                      t2[] = np.add.reduce(t1[31], axis=None)
+                                                      return t0[1000000], t2[]
+
+To bring such calls together, other calls move before or after them, as far as what they read and write allows.
+
+The sum of all elements becomes the sum of the tiles' sums: its rounding differs, within the error that NumPy's pairwise
+summation has anyway. All else keeps its bits.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from math import prod
+
+import numpy as np
+
+from tinynet.compiler.passes.accesses import draws, meet, span
+from tinynet.compiler.program import Buffer, Call, Program, View, copy_to, views_in
+from tinynet.compiler.threads import thread_count
+from tinynet.compiler.tiled import Tiles
+
+__all__ = ["tiles"]
+
+LARGE = 131072
+"""From so many elements on tiles pay; smaller arrays stay in the cache anyway."""
+
+TILE = 32768
+"""About how many elements a tile has: enough to make the calls' fixed cost small, few enough for a second-level cache."""
+
+SHARED_TILE = 4 * TILE
+"""The same where threads share the tiles: each call hands the interpreter lock on, which is worth while for long calls only."""
+
+Shape = tuple[int, ...]
+Place = tuple[int, int] | None
+"""Where in its buffer a view of the whole shape begins and the size of an element: what equal ones share element by element."""
+
+
+def tiles(program: Program) -> Program:
+    """Large elementwise calls in groups, tile by tile."""
+    calls = program.calls
+    shapes = Counter(shape for call in calls if (shape := tiled_shape(call)) is not None)
+    for shape, count in shapes.most_common():
+        if count > 1:
+            calls = _Grouping(calls, shape, {view.buffer for view in program.outputs}).calls()
+    return Program(calls, program.inputs, program.outputs) if shapes else program
+
+
+# Which calls ---------------------------------------------------------------------------------------------------------
+
+
+def tiled_shape(call: Call) -> Shape | None:
+    """The shape of the large arrays that a call goes through element by element; None if it cannot be cut in tiles."""
+    shape: Shape
+    if _is_sum(call):
+        shape = call.args[0].shape
+    elif call.function in (copy_to, np.where) or (_is_ufunc(call.function) and call.kwargs.keys() <= {"where"}):
+        shape = call.out[0].shape
+        if not all(_is_full(view, shape) for view in call.out):
+            return None
+    else:
+        return None
+    views = list(_operands(call))
+    if prod(shape) < LARGE or call.kept or any(view.dtype.hasobject for view in (*views, *call.out)):
+        return None
+    if not all(_is_full(view, shape) or _is_number(view) or _goes_by_row(view, shape) for view in views):
+        return None
+    for out in call.out:
+        for view in views:
+            if view.buffer is out.buffer and meet(view, out) and (_place(view, shape) or view) != _place(out, shape):
+                return None
+    return shape
+
+
+def _operands(call: Call) -> Iterator[View]:
+    yield from views_in(call.args)
+    yield from views_in(call.kwargs)
+
+
+def _is_ufunc(function: object) -> bool:
+    return isinstance(function, np.ufunc) and function.signature is None
+
+
+def _is_sum(call: Call) -> bool:
+    """Whether a call adds up all elements of an array, in numbers long enough for sums of parts."""
+    if call.function != np.add.reduce or len(call.args) != 1 or not call.kwargs.keys() <= {"axis", "dtype", "keepdims"}:
+        return False
+    x, axis = call.args[0], call.kwargs.get("axis", 0)
+    return (axis is None or (x.ndim == 1 and axis in (0, -1))) and x.contiguous and call.out[0].dtype.itemsize >= 4
+
+
+def _is_full(view: View, shape: Shape) -> bool:
+    return view.shape == shape and view.contiguous
+
+
+def _is_number(view: View) -> bool:
+    """Whether it is one element, or one broadcast."""
+    return all(length == 1 or stride == 0 for length, stride in zip(view.shape, view.strides, strict=True))
+
+
+def _goes_by_row(view: View, shape: Shape) -> bool:
+    """Whether it is broadcast, and tiles can be made of rows."""
+    return len(shape) > 1 and prod(shape[1:]) <= TILE // 4 and view.ndim <= len(shape) and view.shape != shape
+
+
+def _place(view: View, shape: Shape) -> Place:
+    return (view.offset, view.dtype.itemsize) if _is_full(view, shape) else None
+
+
+# Bringing calls together ---------------------------------------------------------------------------------------------
+
+
+class _Uses:
+    """The uses of a part of a buffer so far: the latest slot of a call that reads it, and of one that writes to it."""
+
+    __slots__ = ("read", "written")
+
+    def __init__(self, read: int = -1, written: int = -1) -> None:
+        self.read = read
+        self.written = written
+
+
+_Part = tuple[int, int, Place, bool]
+"""A part of a buffer, its first byte and that behind the last, its place, and whether it is used by calls in tiles."""
+
+LINE = 16
+"""So many elements of float32 are a cache line, which no two threads should write to."""
+
+PARTS = 64
+"""So many parts of a buffer are told apart, so that the work is linear in the number of calls."""
+
+
+class _Grouping:
+    """The calls over arrays of one shape are brought together.
+
+    Each call is given a slot: an odd one if it is to be tiled, an even one if not. Of two calls that must stay in order, the
+    second has the higher slot; or the same, if neither is to be tiled, or both are and touch the same elements in the same
+    order. So the calls of an odd slot are a group, and sorting all calls by slot keeps the program right.
+    """
+
+    def __init__(self, calls: list[Call], shape: Shape, lasting: set[Buffer]) -> None:
+        self._shape = shape
+        self._lasting = lasting
+        self._uses: dict[Buffer | None, dict[_Part, _Uses]] = {}
+        self._homes: dict[Buffer | None, set[tuple[int, Place]]] = {}
+        self._slots: dict[int, list[Call]] = {}
+        for call in calls:
+            self._slots.setdefault(self._slot(call), []).append(call)
+
+    def calls(self) -> list[Call]:
+        """The calls, with groups as single ones."""
+        result: list[Call] = []
+        for slot, group in sorted(self._slots.items()):
+            result += self._tiled(group, slot) if slot % 2 and len(group) > 1 else group
+        return result
+
+    def _slot(self, call: Call) -> int:
+        tiled = tiled_shape(call) == self._shape
+        accesses = list(self._accesses(call, tiled))
+        slot = int(tiled)
+        for buffer, (start, stop, place, _), writes in accesses:
+            for (first, end, other, among), uses in self._uses.get(buffer, {}).items():
+                earlier = max(uses.written, uses.read) if writes else uses.written
+                if earlier >= 0 and start < end and first < stop:
+                    if tiled and among:
+                        slot = max(slot, earlier if place is not None and place == other else earlier + 2)
+                    else:
+                        slot = max(slot, earlier + (tiled != among))
+        for buffer, part, writes in accesses:
+            parts = self._uses.setdefault(buffer, {})
+            if len(parts) > PARTS:
+                self._uses[buffer] = parts = _summary(parts)
+            uses = parts.setdefault(part, _Uses())
+            if writes:
+                uses.written = max(uses.written, slot)
+            else:
+                uses.read = max(uses.read, slot)
+            self._homes.setdefault(buffer, set()).add((slot, part[2]))
+        return slot
+
+    def _accesses(self, call: Call, tiled: bool) -> Iterator[tuple[Buffer | None, _Part, bool]]:
+        """What a call uses: the buffer and the part of it, and whether it writes there.
+
+        ``None`` stands for the world: checks and random draws keep their order, and so does what is changed in arrays from
+        outside before or after a check that may fail.
+        """
+        ordered = call.kept or draws(call)
+        if ordered or any(view.buffer.kind == "outside" for view in call.out):
+            yield None, (0, 1, None, tiled), ordered
+        for views, writes in ((call.reads(), False), (call.out, True)):
+            for view in views:
+                yield view.buffer, (*span(view), _place(view, self._shape) if tiled else None, tiled), writes
+
+    def _tiled(self, group: list[Call], slot: int) -> list[Call]:
+        """A group as one call, and the calls that add up the sums of its tiles."""
+        flat = all(_is_full(view, self._shape) or _is_number(view) for call in group for view in _operands(call))
+        shape = (prod(self._shape),) if flat else self._shape
+        step = _step(shape)
+
+        def flattened(view: View) -> View:
+            if _is_number(view):
+                return View(view.buffer, view.offset, (), (), view.dtype)
+            if flat:
+                return View(view.buffer, view.offset, shape, (view.dtype.itemsize,), view.dtype)
+            return view
+
+        calls: list[Call] = []
+        totals: dict[Buffer, Call] = {}
+        for call in group:
+            call = call.replaced(flattened)
+            if _is_sum(call):
+                dtype = call.out[0].dtype
+                sums = Buffer("inside", np.empty(-(-shape[0] // step), dtype)).whole
+                how = {"axis": None, "dtype": dtype}
+                totals[sums.buffer] = Call(np.add.reduce, (sums,), how, call.out, in_place=True, line=call.line)
+                call = Call(np.add.reduce, call.args, how, (sums,), in_place=True, line=call.line)
+            calls.append(call)
+        temporaries = {
+            view.buffer: Buffer("inside", np.empty((step, *shape[1:]), view.dtype))
+            for call in calls
+            for view in call.out
+            if self._is_private(view.buffer, slot)
+        }
+        return [Tiles(calls, shape, step, temporaries, frozenset(totals)), *totals.values()]
+
+    def _is_private(self, buffer: Buffer, slot: int) -> bool:
+        """Whether nobody but the group of a slot uses a buffer, and it only element by element."""
+        homes = self._homes.get(buffer, set())  # sums of tiles are new, and everybody's
+        return (
+            buffer.kind == "inside" and buffer not in self._lasting and len(homes) == 1
+            and all(home == slot and place is not None for home, place in homes)
+        )  # fmt: skip
+
+
+def _step(shape: Shape) -> int:
+    """How many rows a tile has, so that tiles are about equal and each thread has as many; whole cache lines of single elements."""
+    threads = thread_count()
+    parts = max(1, round(prod(shape) / (TILE if threads == 1 else SHARED_TILE)))
+    step = -(-shape[0] // (-(-parts // threads) * threads))
+    return -(-step // LINE) * LINE if len(shape) == 1 else step
+
+
+def _summary(parts: dict[_Part, _Uses]) -> dict[_Part, _Uses]:
+    """The uses of parts of a buffer, known as uses of what spans them."""
+    summary: dict[_Part, _Uses] = {}
+    for among in (False, True):
+        some = {part: uses for part, uses in parts.items() if part[3] == among}
+        if some:
+            span = min(part[0] for part in some), max(part[1] for part in some)
+            latest = _Uses(max(uses.read for uses in some.values()), max(uses.written for uses in some.values()))
+            summary[*span, None, among] = latest
+    return summary

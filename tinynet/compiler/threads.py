@@ -1,0 +1,93 @@
+"""Threads that help with large arrays: NumPy releases the interpreter lock while it computes.
+
+As many as the process may use processors, and no more than ``OMP_NUM_THREADS``, which NumPy's BLAS obeys too; the environment
+variable ``TINYNET_THREADS`` says it for tinynet alone. They are made when they are first needed, and wait for work ever after.
+"""
+
+import os
+from collections.abc import Sequence
+from contextvars import copy_context
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+from tinynet.compiler.calls import Bound
+
+__all__ = ["thread_count", "together"]
+
+
+def thread_count() -> int:
+    """How many threads compute, the calling one included."""
+    told = _number("TINYNET_THREADS")
+    if told:
+        return told
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(usable, _number("OMP_NUM_THREADS") or usable)
+
+
+def together(shares: Sequence[Sequence[Bound]]) -> None:
+    """Make lists of calls at the same time, the first in this thread; return when all are done.
+
+    What a call raises is raised here. The calls run under the caller's context, to which `numpy.errstate` belongs.
+    """
+    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    _HELPERS.grow(len(shares) - 1)
+    for share in shares[1:]:
+        _HELPERS.tasks.put((copy_context(), share, done))
+    try:
+        _make(shares[0])
+    finally:
+        failures = [done.get() for _ in shares[1:]]
+    for failure in failures:
+        if failure is not None:
+            raise failure
+
+
+class _Helpers:
+    """The threads, and the queue that they take their work from."""
+
+    def __init__(self) -> None:
+        self.tasks: SimpleQueue[Any] = SimpleQueue()
+        self._count = 0
+
+    def grow(self, count: int) -> None:
+        """Be at least so many."""
+        while self._count < count:
+            self._count += 1
+            Thread(target=_work, args=(self.tasks,), name="tinynet", daemon=True).start()
+
+
+def _work(tasks: SimpleQueue[Any]) -> None:
+    while True:
+        context, calls, done = tasks.get()
+        failure = None
+        try:
+            context.run(_make, calls)
+        except BaseException as error:
+            failure = error
+        done.put(failure)
+        del context, calls, done, failure  # they hold the memory of a program
+
+
+def _make(calls: Sequence[Bound]) -> None:
+    for function, arguments in calls:
+        function(*arguments)
+
+
+def _number(name: str) -> int:
+    """A count in an environment variable; 0 if there is none. OpenMP allows a list, of which the first counts."""
+    text = os.environ.get(name, "").split(",")[0].strip()
+    return int(text) if text.isdecimal() else 0
+
+
+_HELPERS = _Helpers()
+
+
+def _after_fork() -> None:
+    """Threads do not live on in the child process."""
+    global _HELPERS
+    _HELPERS = _Helpers()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,110 @@
+"""A recording for one kind of arguments, ready to be run with other values."""
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.compiler.passes import optimized
+from tinynet.compiler.recording import Recording, Result
+from tinynet.compiler.replay import Replay
+from tinynet.mode import REVISION
+from tinynet.tensor import Tensor, wrap
+from tinynet.trees import mapped
+
+__all__ = ["Variant"]
+
+
+class Variant:
+    """A recording, its replay, and what must hold for it to be used.
+
+    Parameters
+    ----------
+    recording : Recording
+        What is replayed.
+    grad : bool
+        Whether graphs were built.
+    args : tuple, optional
+        The positional arguments, where there were no others.
+
+    Attributes
+    ----------
+    ready : bool
+        Whether the step was seen to repeat itself.
+    """
+
+    def __init__(self, recording: Recording, grad: bool, args: tuple[Any, ...] | None) -> None:
+        self.recording = recording
+        self.grad = grad
+        self.ready = False
+        self._without = [x for x in recording.leaving if recording.met[x] is None]  # must have no gradient before the step
+        self.replay = Replay(optimized(recording.program))
+        self._fill = [array.__setitem__ for array in self.replay.inputs]
+        flat = args is not None and all(type(x) in (np.ndarray, Tensor) for x in args) and len(args) == len(recording.arguments)
+        self._expected = [(type(x), x.shape, x.dtype) for x in args or ()] if flat else None
+        self._leaving = [
+            (tensor, None if position is None else self.replay.outputs[position])
+            for tensor, position in recording.leaving.items()
+        ]
+        self._single = recording.result if type(recording.result) is Result else None
+        self._revision = -1
+
+    def takes(self, args: tuple[Any, ...]) -> bool:
+        """Whether the arguments are plain arrays and tensors of the kind that was recorded."""
+        expected = self._expected
+        if expected is None or len(args) != len(expected):
+            return False
+        for x, (kind, shape, dtype) in zip(args, expected, strict=True):
+            if type(x) is not kind:
+                return False
+            if kind is Tensor:
+                if x._node is not None:
+                    return False
+                x = x._array
+            if x.shape != shape or x.dtype is not dtype:
+                return False
+        return True
+
+    def confirm(self, cleared: set[Any], ready: bool) -> None:
+        """The step was seen to repeat itself, and to clear the gradients of some tensors before they could matter."""
+        self._without = [x for x in self._without if x not in cleared]
+        self.ready = ready
+
+    def holds(self) -> bool:
+        """Whether what the recording depends on is as it was, gradients from before the step among it."""
+        recording = self.recording
+        if self._revision != REVISION.number:
+            if not all(snapshot.holds() for snapshot in recording.owners):
+                return False
+            self._revision = REVISION.number
+        if not self.ready:
+            return True
+        if self._without and any(x.grad is not None for x in self._without):
+            return False
+        return not recording.entering or all(x.grad is not None for x in recording.entering)
+
+    def changed(self) -> str:
+        """What the recording depends on and is another now."""
+        return ", ".join(f"{name} of {owner}" for x in self.recording.owners for owner, name in x.changed())
+
+    def run(self, arguments: Any) -> Any:
+        """Replay with new arguments: arrays, or tensors."""
+        replay = self.replay
+        entering = self.recording.entering
+        if entering:
+            arguments = [*arguments, *(tensor.grad for tensor in entering)]
+        for fill, x in zip(self._fill, arguments, strict=True):
+            fill(..., x._array if isinstance(x, Tensor) else x)
+        replay()
+        for tensor, g in self._leaving:
+            tensor.grad = g
+        return self._result(self._single) if self._single is not None else mapped(self._result, self.recording.result)
+
+    def _result(self, x: Any) -> Any:
+        if type(x) is not Result:
+            return x
+        value = self.replay.outputs[x.position].copy()
+        return wrap(value, None) if x.is_tensor else value
+
+    def outcome(self) -> list[Any]:
+        """What the last run computed, in the order of `Recording.outcome`."""
+        return [x.copy() for x in self.replay.outputs] + [buffer.array.copy() for buffer in self.recording.before]

@@ -1,0 +1,129 @@
+"""One update of a model on one batch, compiled where that is sure to be right."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import Any, Literal
+
+import numpy as np
+
+from tinynet.compiler import Compiled
+from tinynet.errors import RecordingError, ShapeError
+from tinynet.nn.module import Module
+from tinynet.rules import primitive
+from tinynet.tensor import Tensor
+from tinynet.training.finite import is_finite
+
+__all__ = ["Compile", "NotFinite", "Step", "one_number"]
+
+Array = np.ndarray[Any, Any]
+Compile = bool | Literal["auto"]
+
+
+class NotFinite(ArithmeticError):
+    """The loss or a gradient is NaN or infinite; nothing was updated."""
+
+
+class Step:
+    """The forward pass, the loss, the backward pass and the update.
+
+    Parameters
+    ----------
+    model, loss, optimizer
+        As a `tinynet.Trainer` has them.
+    before_update : sequence of callables
+        Called without arguments when the gradients are there.
+    compile : bool or "auto"
+        Whether to compile it. "auto" does where model and loss are made of tinynet's own modules, and where they turn out
+        not to be replayable runs the step as it is, after one warning.
+
+    Attributes
+    ----------
+    loss : float
+        Of the last batch.
+    """
+
+    def __init__(
+        self, model: Module, loss: Any, optimizer: Any, before_update: Sequence[Callable[[], Any]], compile: Compile
+    ) -> None:
+        self.loss = 0.0
+        self._model = model
+        self._loss_function = loss
+        self._optimizer = optimizer
+        self._before_update = before_update
+        self._seen_loss = primitive(self._see_loss)  # operations, which a replay repeats
+        self._seen_gradient = primitive(_see_gradient)
+        self._falls_back = compile == "auto"
+        self._obstacle = "compile=False" if not compile else self._what_is_not_ours() if self._falls_back else ""
+        self._compiled = None if self._obstacle else Compiled(self._update, check=False)
+
+    def __call__(self, x: Array, y: Array) -> Any:
+        """Make the update, and return the model's output.
+
+        Raises
+        ------
+        NotFinite
+            If the loss or a gradient is not finite.
+        """
+        if self._compiled is not None:
+            try:
+                with np.errstate(over="ignore", invalid="ignore"):
+                    return self._compiled(x, y)
+            except RecordingError as error:
+                if not self._falls_back:
+                    raise
+                self._compiled, self._obstacle = None, str(error)
+                warnings.warn(f"the training step is not compiled: {error}", RuntimeWarning, stacklevel=4)
+        return self._update(x, y)
+
+    def __repr__(self) -> str:
+        if self._compiled is None:
+            return f"<training step, not compiled: {self._obstacle}>"
+        checked = f"{self._compiled.recordings} runs compared with the uncompiled step, largest deviation"
+        return f"<training step, compiled: {checked} {self._compiled.deviation:.1e}>"
+
+    def _update(self, x: Array, y: Array) -> Any:
+        self._optimizer.zero_grad()
+        prediction = self._model(Tensor(x))
+        loss = self._loss_function(prediction, y)
+        self._seen_loss(one_number(loss))
+        loss.backward()
+        for function in self._before_update:
+            function()
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._optimizer.step(self._seen_gradient)
+        return prediction
+
+    def _see_loss(self, loss: Array) -> None:
+        self.loss = float(loss.item())
+        if not isfinite(self.loss):
+            raise NotFinite(f"the loss is {self.loss}")
+
+    def _what_is_not_ours(self) -> str:
+        """Code that may do more than compute, of which two runs cannot tell whether it is the same each time."""
+        if self._before_update:
+            return "a callback acts on the gradients; compile=True compiles it with the step"
+        for part in (self._model, self._loss_function):
+            if not isinstance(part, Module):
+                return f"the loss is {part!r}, no module of tinynet; compile=True compiles it"
+            for module in part.modules():
+                kind = type(module)
+                if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:
+                    return f"{kind.__name__} is not one of tinynet's modules; compile=True compiles it"
+                if module._forward_hooks:
+                    return f"a hook is registered on {kind.__name__}; compile=True compiles it"
+        return ""
+
+
+def _see_gradient(gradient: Array) -> None:
+    if not is_finite(gradient):
+        raise NotFinite("a gradient is not finite")
+
+
+def one_number(loss: Any) -> Array:
+    """The value of a loss; an error if it is not a tensor with one element."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(f"the loss function returned a {type(loss).__name__}; it must return a tensor")
+    if loss.size != 1:
+        raise ShapeError(f"the loss has shape {loss.shape}; it must be one number: reduce it with .mean() or .sum()")
+    return loss.data
