@@ -148,6 +148,8 @@ def test_gradients_are_read_only_to_the_optimizer(make):
     optimizer.step()
     for p, g in zip(params, before, strict=True):
         np.testing.assert_array_equal(p.grad, g)
+    (block,) = optimizer._blocks
+    np.testing.assert_array_equal(block.grad, np.concatenate(before, axis=None))
 
 
 @every_optimizer
@@ -602,7 +604,7 @@ def test_clipping_by_norm(order, max_norm):
     before = np.concatenate([p.grad for p in params if p.grad is not None], axis=None)
     expected = np.linalg.norm(before, order)
     norm = tn.optim.clip_grad_norm_(iter(params), max_norm, order)
-    assert type(norm) is float
+    assert isinstance(norm, np.float64)
     np.testing.assert_allclose(norm, expected, rtol=1e-14)
     after = np.concatenate([p.grad for p in params if p.grad is not None], axis=None)
     np.testing.assert_allclose(after, before * min(1, max_norm / (expected + 1e-6)), rtol=1e-14)

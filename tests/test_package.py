@@ -17,11 +17,12 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tinynet"
 
 # What each part may know of: imports go down only. `errors`, `dtypes` and `random` lie under everything.
-BASE = {"errors", "dtypes", "random"}
+BASE = {"errors", "dtypes", "random", "mode"}
 LAYERS = {
     "errors": set(),
     "dtypes": {"errors"},
     "random": {"errors"},
+    "mode": set(),
     "rules": BASE,
     "graph": BASE | {"rules"},
     "arraymethods": BASE | {"rules"},
@@ -30,11 +31,12 @@ LAYERS = {
     "trees": set(),
     "trace": BASE | {"rules", "graph", "tensor", "autograd", "trees"},
     "transforms": BASE | {"rules", "tensor", "trace", "trees"},
+    "compiler": BASE | {"rules", "arraymethods", "tensor", "trees"},
     "custom": BASE | {"rules", "graph", "tensor", "autograd", "trace", "trees"},
     "nn": BASE | {"rules", "graph", "tensor"},
     "optim": BASE | {"graph", "tensor", "nn"},
     "data": BASE,
-    "training": BASE | {"graph", "tensor", "nn", "optim", "data"},
+    "training": BASE | {"rules", "graph", "tensor", "nn", "optim", "data", "compiler"},
     "testing": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "custom", "trees"},
     "plot": BASE | {"graph", "tensor", "nn", "training"},
 }
@@ -104,7 +106,8 @@ def test_run_time_needs_numpy_alone():
 
 
 def test_a_plain_import_loads_little():
-    heavy = ["numpy.random", "matplotlib", "tqdm", "hypothesis", "sklearn", "dataclasses", "inspect", "tinynet.testing"]
+    heavy = ["numpy.random", "matplotlib", "tqdm", "hypothesis", "sklearn", "dataclasses", "inspect"]
+    heavy += ["tinynet.testing", "tinynet.compiler"]
     code = (
         "import sys, numpy; before = set(sys.modules); import tinynet;"
         f"print([name for name in {heavy} if name in sys.modules and name not in before])"

@@ -1,9 +1,8 @@
 """tinynet: reverse-mode autograd on plain NumPy arrays, and neural networks on top of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinynet import autograd, data, errors, nn, optim, plot, training
-from tinynet.compiler import compile
 from tinynet.custom import checkpoint, custom_gradient, stop_gradient
 from tinynet.dtypes import get_default_dtype, set_default_dtype
 from tinynet.graph import enable_grad, is_grad_enabled, no_grad
@@ -38,12 +37,15 @@ from tinynet.tensor import Tensor, tensor
 from tinynet.training import History, Trainer
 from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
+if TYPE_CHECKING:
+    from tinynet.compiler import compile
+
 __version__ = "0.1.0"
 
 __all__ = [
-    "History", "Tensor", "Trainer", "autograd", "checkpoint", "compile", "custom_gradient", "data", "describe", "elu", "enable_grad",
-    "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish", "hardtanh", "hessian", "hvp",
-    "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish",
+    "History", "Tensor", "Trainer", "autograd", "checkpoint", "compile", "custom_gradient", "data", "describe", "elu",
+    "enable_grad", "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish", "hardtanh", "hessian",
+    "hvp", "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish",
     "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu", "set_default_dtype", "sigmoid",
     "silu", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink", "tensor", "testing", "training",
     "value_and_grad", "vjp",
@@ -51,8 +53,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "testing":  # a sixth of the import, and seldom what a program needs
-        from importlib import import_module
+    # a third of the import, and not what every program needs
+    from importlib import import_module
 
+    if name == "testing":
         return import_module("tinynet.testing")
+    if name == "compile":
+        return import_module("tinynet.compiler").compile
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")

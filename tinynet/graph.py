@@ -140,7 +140,9 @@ def _dealt(pull: Callable[..., Any], node: Node, useful: set[Any] | None, argume
 
 def owned(g: Any) -> Any:
     """A cotangent that `backward` found, as an array that nothing else refers to."""
-    return g if type(g) is np.ndarray and g.base is None else np.copy(g)
+    if type(g) is np.ndarray and g.base is None:
+        return g
+    return g.copy() if hasattr(g, "records") else np.array(g)
 
 
 def reachable(roots: Iterable[Any]) -> list[Any]:
@@ -292,7 +294,8 @@ class _GradMode(ContextDecorator):
         MODE.set(Mode(self.enabled, recorder))
 
     def __exit__(self, *_: object) -> None:
-        MODE.set(Mode(self._before.pop(), MODE.get().recorder))  # not reset(token): a generator may be left in another context than it entered
+        # not reset(token): a generator may be left in another context than it entered
+        MODE.set(Mode(self._before.pop(), MODE.get().recorder))
 
 
 class no_grad(_GradMode):

@@ -24,7 +24,8 @@ class Mode(NamedTuple):
     recorder: Any
 
 
-MODE: ContextVar[Mode] = ContextVar("tinynet_mode", default=Mode(grad=True, recorder=None))
+_EAGER = Mode(grad=True, recorder=None)
+MODE: ContextVar[Mode] = ContextVar("tinynet_mode", default=_EAGER)
 
 
 def lifted(arrays: Any) -> Any:

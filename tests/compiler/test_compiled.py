@@ -100,7 +100,7 @@ def test_containers_go_in_and_out():
 
 def test_a_step_that_changes_its_kind_all_the_time_is_run_as_it_is_after_a_warning():
     step = tn.compile(lambda x, k: x * k)
-    with pytest.warns(RuntimeWarning, match="recorded 16 times.*each Python number"):
+    with pytest.warns(RuntimeWarning, match=r"recorded 16 times.*each Python number"):
         for k in range(18):
             np.testing.assert_array_equal(step(np.ones(2), k), np.full(2, float(k)))
     assert step.recordings == 16
@@ -239,7 +239,7 @@ def test_gradients_add_up_where_they_are_not_cleared():
 
 
 def test_dropout_draws_anew_in_each_replay():
-    model, twin, step, plain = twins(dropout=0.5)
+    _, _, step, plain = twins(dropout=0.5)
     x, y = batch()
     losses = [(step(x, y).item(), plain(x, y).item()) for _ in range(8)]
     for compiled, expected in losses:
@@ -272,6 +272,15 @@ def test_grad_mode_is_part_of_what_is_recorded():
     with tn.no_grad():
         assert step(np.ones(2)).item() == 3.0
     assert step.recordings == 3
+
+
+def test_a_step_whose_surroundings_change_all_the_time_is_told_what_does():
+    layer = tn.nn.Dropout(0.5, rng=0)
+    step = tn.compile(lambda x: layer(x))
+    with pytest.warns(RuntimeWarning, match="p of Dropout"):
+        for k in range(1, 20):
+            layer.p = k / 20
+            step(np.ones(3))
 
 
 # What is refused -----------------------------------------------------------------------------------------------------
@@ -351,7 +360,7 @@ def test_check_runs_the_step_too():
         step(np.ones(3))
     assert len(calls) == 4
     factor[0] = 3.0
-    with pytest.raises(RecordingError, match="2.0 in one run, 3.0 in another"):
+    with pytest.raises(RecordingError, match=r"2\.0 in one run, 3\.0 in another"):
         step(np.ones(3))
 
 
@@ -362,7 +371,7 @@ def test_unhashable_arguments_are_refused():
 
 def test_an_error_of_the_step_is_the_steps_own():
     step = tn.compile(lambda x: np.ones(3) @ x)
-    with pytest.raises(ValueError, match="mismatch|shapes"):
+    with pytest.raises(ValueError, match=r"mismatch|shapes"):
         step(np.ones(4))
 
 

@@ -101,7 +101,7 @@ class Compiled:
         """
         candidates = [variant for variant in variants if not variant.ready and variant.holds()]
         had = {x for variant in candidates for x in variant.recording.met if x.grad is not None}
-        recording = record(self._step, args, kwargs)
+        recording = record(self._step, args, kwargs, [variant.recording for variant in candidates])
         self.recordings += 1
         variant = Variant(recording, MODE.get().grad, None if kwargs else args)
         for earlier in candidates:

@@ -5,6 +5,7 @@ from typing import Any
 __all__ = ["Snapshot"]
 
 _VALUES = (bool, int, float, str, tuple)
+_SPOKEN = {"_array": "the array", "_node": "requires_grad", "_blocks": "the arrangement"}
 
 
 class Snapshot:
@@ -34,10 +35,12 @@ class Snapshot:
         """An attribute as it was."""
         return self._values[self._names.index(name)]
 
-    def changed(self) -> list[str]:
-        """The names of the attributes that are others now."""
+    def described(self) -> str:
+        """What is another now, in a person's words, such as ``training of Dropout``."""
         names = self._names or tuple(vars(self._owner))
-        return [name for name, a, b in zip(names, self._present(), self._values, strict=False) if not _same(a, b)]
+        pairs = zip(names, self._present(), self._values, strict=False)
+        changed = [_SPOKEN.get(name, name) for name, a, b in pairs if not _same(a, b)] or ["the attributes"]
+        return f"{' and '.join(changed)} of {type(self._owner).__name__}"
 
     def _present(self) -> list[Any]:
         if self._names:

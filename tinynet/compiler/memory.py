@@ -1,8 +1,8 @@
 """The memory plan: where each buffer of a program lies.
 
 The buffers that a program fills lie in one piece of memory, its arena. A buffer needs its place from the first call that
-writes to it or to a view of it until the last one that uses it; then another may have the place. A ufunc may also put its result
-over an operand that nobody needs any more, element over element:
+writes to it or to a view of it until the last one that uses it; then another may have the place. A ufunc may also put its
+result over an operand that nobody needs any more, element over element:
 
     t0[8] = np.exp(x0[8])              64 bytes
     t1[8] = np.add(t0[8], 1.0)         over t0
@@ -46,21 +46,15 @@ class Memory(dict[Buffer, Array]):
 
 
 def plan(program: Program) -> Memory:
-    """For each buffer the array that it is, or that it is given."""
+    """For each buffer the array that it is, or that it is given; inputs and outputs keep their content after the last call."""
     buffers = program.buffers()
-    memory = placed(
-        program.calls,
-        [buffer for buffer in buffers if buffer.kind in ("input", "inside")],
-        program.inputs,
-        {*program.inputs, *(view.buffer for view in program.outputs)},
-    )
+    lasting = {*program.inputs, *(view.buffer for view in program.outputs)}
+    memory = placed(program.calls, [buffer for buffer in buffers if buffer.kind in ("input", "inside")], lasting)
     memory.update((buffer, buffer.array) for buffer in buffers if buffer.kind in ("outside", "constant"))
     return memory
 
 
-def placed(
-    calls: Sequence[Call], buffers: Iterable[Buffer], full: Iterable[Buffer] = (), lasting: Collection[Buffer] = ()
-) -> Memory:
+def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection[Buffer] = ()) -> Memory:
     """Give buffers arrays in an arena.
 
     Parameters
@@ -69,42 +63,39 @@ def placed(
         What is done with them, in order.
     buffers : iterable of Buffer
         Those that are to be given a place; others in the calls are not looked at.
-    full : iterable of Buffer
-        Those of them that are filled before the first call.
     lasting : collection of Buffer
-        Those of them that are needed after the last one; they share their places with none of the first kind, which may
-        be filled from them before the calls are made again.
+        Those that are needed after the last call.
     """
     memory = Memory()
+    arena = _Arena()
     sizes: dict[Buffer, int] = {}
+    offsets: dict[Buffer, int] = {}
     for buffer in buffers:
         if buffer.array.dtype.hasobject:
             memory[buffer] = np.empty_like(buffer.array)
         else:
             start, stop = byte_bounds(buffer.array)
             sizes[buffer] = -(-(stop - start) // ALIGNMENT) * ALIGNMENT
+            if buffer.kind == "input":
+                offsets[buffer] = arena.take(sizes[buffer])
     last = {view.buffer: i for i, call in enumerate(calls) for view in (*call.reads(), *call.out)}
     last.update(dict.fromkeys(lasting, len(calls)))
     dying: dict[int, list[Buffer]] = {}
-    for buffer, i in last.items():
-        if buffer in sizes:
-            dying.setdefault(i, []).append(buffer)
-
-    arena = _Arena()
-    offsets = {buffer: arena.take(sizes[buffer]) for buffer in dict.fromkeys((*full, *lasting)) if buffer in sizes}
+    for buffer in sizes:
+        dying.setdefault(last[buffer], []).append(buffer)
     for i, call in enumerate(calls):
-        given = set()
+        inherited = set()
         for view in (*call.out, *call.reads()):
             buffer = view.buffer
             if buffer in sizes and buffer not in offsets:
                 operand = _operand_to_overwrite(call, view, last, i)
-                if operand is not None and operand in offsets and operand not in given:
+                if operand in offsets:
                     offsets[buffer] = offsets[operand]
-                    given.add(operand)
+                    inherited.add(operand)
                 else:
                     offsets[buffer] = arena.take(sizes[buffer])
         for buffer in dying.get(i, ()):
-            if buffer not in given:
+            if buffer not in inherited:
                 arena.give(offsets[buffer], sizes[buffer])
 
     ground = _aligned(arena.size)
@@ -120,17 +111,13 @@ def _operand_to_overwrite(call: Call, out: View, last: dict[Buffer, int], i: int
     function = call.function
     if not isinstance(function, np.ufunc) or function.signature is not None or call.kwargs or len(call.out) > 1:
         return None
-    if out not in call.out or not _is_like(out, out.buffer.whole):
+    if out not in call.out or out[1:] != out.buffer.whole[1:]:
         return None
     for x in call.args:
-        if isinstance(x, View) and last[x.buffer] == i and x[2:] == out[2:] and _is_like(x, x.buffer.whole):
-            if all(y == x for y in call.args if isinstance(y, View) and y.buffer is x.buffer):
-                return x.buffer
+        if isinstance(x, View) and last[x.buffer] == i and x[1:] == out[1:] == x.buffer.whole[1:]:
+            same = [y == x for y in call.args if isinstance(y, View) and y.buffer is x.buffer]
+            return x.buffer if all(same) else None
     return None
-
-
-def _is_like(view: View, whole: View) -> bool:
-    return view[1:] == whole[1:]
 
 
 class _Arena:
@@ -189,8 +176,6 @@ def _aligned(size: int) -> Array:
 def _bytes(size: float) -> str:
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
-            break
+            return f"{size:.4g} {unit}"
         size /= 1024
-    else:
-        unit = "GiB"
-    return f"{size:.4g} {unit}"
+    return f"{size:.4g} GiB"

@@ -90,6 +90,8 @@ class View(NamedTuple):
 
     def on(self, memory: Array) -> Array:
         """The array that it is of the given memory, an array that begins where the buffer does."""
+        if not (memory.flags.c_contiguous or memory.flags.f_contiguous):  # without gaps, but its axes in another order
+            memory = memory.transpose(sorted(range(memory.ndim), key=lambda i: -memory.strides[i]))
         return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
 
 
@@ -231,7 +233,7 @@ def _view_text(view: View) -> str:
         return f"{view.buffer.name}[{shape}]"
     if view.is_whole:
         return f"{view.buffer.name}.reshape({shape})"
-    transposed = view.strides[::-1] == view.buffer.array.strides and view.offset == 0
+    transposed = (view.shape[::-1], view.strides[::-1]) == (view.buffer.array.shape, view.buffer.array.strides)
     return f"{view.buffer.name}.T[{shape}]" if transposed else f"{view.buffer.name}@{view.offset}[{shape}]"
 
 

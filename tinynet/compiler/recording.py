@@ -1,22 +1,24 @@
 """One run of a step under the recorder, and what is needed to repeat it: the program, its results, and what it depends on."""
 
 import sys
-from collections.abc import Callable
-from types import FunctionType
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from tinynet.compiler.guards import Snapshot
+from tinynet.compiler.kept import released
 from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
-from tinynet.compiler.recorder import Recorded, Recorder
+from tinynet.compiler.recorded import Recorded
+from tinynet.compiler.recorder import Recorder, root_of
+from tinynet.compiler.repeats import difference
 from tinynet.errors import RecordingError
 from tinynet.mode import MODE, Mode
-from tinynet.random import Draws, rewound, watched
+from tinynet.random import Draws, watched
 from tinynet.tensor import Tensor, wrap
 from tinynet.trees import leaves, mapped
 
-__all__ = ["Recording", "Result", "record"]
+__all__ = ["Recording", "Result", "is_array", "record"]
 
 
 class Result:
@@ -40,7 +42,9 @@ class Recording:
     Attributes
     ----------
     program : Program
-        The calls.
+        The calls, ready to be repeated.
+    calls : list of Call
+        The calls as they were made.
     result
         What the step returned, with a `Result` in place of each array.
     arguments : list of Buffer
@@ -50,26 +54,39 @@ class Recording:
     leaving : dict
         Tensors that have another gradient after the step, each with its position among the outputs, or None.
     met : dict
-        All tensors from outside that took part, and the gradient that each had when it was first used.
+        All tensors from outside that took part, each with the gradient that it had when it was first used; when this
+        recording has been told to `forget`, with whether it had one.
     owners : list of Snapshot
         What the recording holds good for.
     before : dict of Buffer to numpy.ndarray
         What arrays from outside held before the step changed them.
+    initial : dict of Buffer to numpy.ndarray
+        The same of arrays that were made in the step by plain NumPy, where it matters.
     draws : Draws
         The generators that were used, and the states that they were in.
     """
 
-    def __init__(self, recorder: Recorder, draws: Draws, arguments: list[Buffer], result: Any) -> None:
-        self.draws = draws
+    def __init__(self, recorder: Recorder, arguments: list[Buffer], result: Any) -> None:
+        self.draws: Draws = recorder.draws
         self.arguments = arguments
+        self.calls: list[Call] = recorder.calls
         self.owners: list[Snapshot] = list(recorder.owners.values())
         self.before: dict[Buffer, Array] = recorder.before
+        self.initial: dict[Buffer, Array] = {}
+        self._actors = recorder.actors
         outputs: list[View] = []
 
         def taken(x: Any) -> Any:
+            if isinstance(x, Iterator):
+                raise RecordingError(
+                    f"the step returns a {type(x).__name__}, which goes on running after it; a compiled step returns arrays, "
+                    "tensors, numbers, and containers of them"
+                )
             array = x._array if isinstance(x, Tensor) else x
-            if isinstance(array, np.ndarray):
-                array = recorder.lift(array)
+            if isinstance(x, Tensor) and x.requires_grad and x.is_leaf:
+                return x
+            if isinstance(array, np.ndarray | np.generic):
+                array = recorder.lift(np.asarray(array))
             if type(array) is not Recorded:
                 return x
             outputs.append(array.place)
@@ -79,23 +96,32 @@ class Recording:
         self._write_back(recorder)
         self.entering: dict[Any, Buffer] = {}
         self.leaving: dict[Any, int | None] = {}
-        read = {view.buffer for call in recorder.calls for view in call.reads()} | {view.buffer for view in outputs}
-        written = {view.buffer for call in recorder.calls for view in call.out}
+        self._gather_gradients(recorder, outputs)
+        self.met = dict(recorder.tensors)
+        self.program = Program(self.calls, [*arguments, *self.entering.values()], outputs)
+
+    @property
+    def results(self) -> Any:
+        """What is returned, and where it lies."""
+        return self.result, tuple(self.program.outputs)
+
+    def _gather_gradients(self, recorder: Recorder, outputs: list[View]) -> None:
+        """Find which gradients the step uses and leaves, and put true arrays in their place."""
+        read = {view.buffer for call in self.calls for view in call.reads()} | {view.buffer for view in outputs}
+        written = {view.buffer for call in self.calls for view in call.out}
         for tensor, before in recorder.tensors.items():
             entered, now = recorder.gradients.get(tensor), tensor.grad
             if entered is not None and entered.place.buffer in read | written:
                 self.entering[tensor] = entered.place.buffer
             if now is entered and now is not None and entered.place.buffer not in written:
                 tensor.grad = before
-            elif type(now) is Recorded:
-                outputs.append(now.place)
-                self.leaving[tensor] = len(outputs) - 1
-                tensor.grad = np.array(now.array)
+            elif now is None:
+                if before is not None:
+                    self.leaving[tensor] = None
             elif now is not before:
-                self.leaving[tensor] = None
-        self.met = dict(recorder.tensors)
-        inputs = [*arguments, *self.entering.values()]
-        self.program = Program(recorder.calls, inputs, outputs)
+                outputs.append(recorder.lift(now).place)
+                self.leaving[tensor] = len(outputs) - 1
+                tensor.grad = np.array(recorder.lift(now).array)
 
     def _write_back(self, recorder: Recorder) -> None:
         """Values that took the place of a tensor's array are copied into the array that was there."""
@@ -111,18 +137,37 @@ class Recording:
                 tensor._array = original
                 recorder.copyto(original, value)
 
-    def settle(self) -> None:
-        """Know arrays that nobody else holds for constants; call this when nothing refers to the recorder any more."""
-        written = self.program.writes()
+    def settle(self, known: set[int]) -> None:
+        """Tell arrays that were made in the step from those that were there; call this when nothing refers to the recorder.
+
+        Nobody else holds the former, and no earlier run used them, of whose arrays `known` are the identities. They are
+        constants, or if the step writes to them, what they held is put there anew in each replay.
+        """
+        read_first = _read_first(self.calls)
+        initial_copies = []
         for buffer in self.program.buffers():
-            if buffer.kind == "outside" and buffer not in written:
-                array = buffer.array
-                if not array.flags.writeable or (array.base is None and sys.getrefcount(array) <= _OWN_REFERENCES):
+            if buffer.kind != "outside":
+                continue
+            of_the_step = id(buffer.array) not in known and buffer.array.base is None and _references(buffer) <= _OWN_REFERENCES
+            if buffer not in self.before:
+                if of_the_step or not buffer.array.flags.writeable:
                     buffer.kind = "constant"
+            elif of_the_step:
+                buffer.kind = "inside"
+                if buffer in read_first:
+                    self.initial[buffer] = self.before[buffer]
+                    constant = Buffer("constant", self.before[buffer])
+                    initial_copies.append(Call(copy_to, (constant.whole,), {}, (buffer.whole,), in_place=True))
+                del self.before[buffer]
+        self.program = Program([*initial_copies, *self.calls], self.program.inputs, self.program.outputs)
 
     def rewind(self) -> None:
-        """Put back what the step changed: arrays from outside and generators."""
-        rewind(self.before, self.met, self.draws)
+        """Put back what the step changed: arrays from outside, gradients, and generators."""
+        rewind(self.before, self.met, self._actors, self.draws)
+
+    def difference(self, other: "Recording") -> str:
+        """In what another run of the same step differs, as a sentence; empty if it can be repeated."""
+        return difference(self, other)
 
     def outcome(self) -> list[Array]:
         """What was computed, as copies: the outputs, then the arrays from outside that were changed."""
@@ -149,73 +194,88 @@ class Recording:
             if buffer.kind in ("inside", "input"):
                 buffer.array = np.empty_like(buffer.array)
 
-    def difference(self, other: "Recording") -> str:
-        """In what another run of the same step differs, as a sentence; empty if it can be repeated."""
-        pairs: dict[Buffer, Buffer] = dict(zip(self.program.inputs, other.program.inputs, strict=False))
-        if len(self.program.calls) != len(other.program.calls):
-            return f"it made {len(self.program.calls)} calls of NumPy functions in one run and {len(other.program.calls)} in another"
-        for mine, theirs in zip(self.program.calls, other.program.calls, strict=True):
-            if not _same_function(mine.function, theirs.function):
-                return f"{mine.line} called {_name(mine)} in one run, and {theirs.line} {_name(theirs)} in another"
-            what = _difference((mine.args, mine.kwargs, mine.out), (theirs.args, theirs.kwargs, theirs.out), pairs)
-            if what:
-                return f"{theirs.line}, {_name(theirs)}: {what}"
-        mine_out, their_out = (self.result, tuple(self.program.outputs)), (other.result, tuple(other.program.outputs))
-        what = _difference(mine_out, their_out, pairs)
-        return f"what it returns: {what}" if what else ""
 
-
-_OWN_REFERENCES = 3  # the buffer's, the variable's, and that of the call that counts
-
-
-def record(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Recording:
+def record(
+    step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], earlier: Iterable[Recording] = ()
+) -> Recording:
     """Run a step with recorded arrays in place of its array arguments.
+
+    Parameters
+    ----------
+    step : callable
+        The step.
+    args, kwargs
+        What it is called with.
+    earlier : iterable of Recording
+        Of runs with the same kind of arguments, so that arrays which change without being seen are found out.
 
     Raises
     ------
     RecordingError
-        If the step does what a record of calls cannot repeat. Arrays and generators are as they were before it then.
+        If the step does what a record of calls cannot repeat. Arrays, gradients and generators are as they were before it then.
     """
+    known = [buffer.array for recording in earlier for buffer in recording.program.buffers() if buffer.kind == "outside"]
     with watched() as draws:
-        recorder = Recorder(draws)
-        before, met, made = recorder.before, recorder.tensors, recorder.made
+        recorder = Recorder(draws, known)
+        before, met, actors, made = recorder.before, recorder.tensors, recorder.actors, recorder.made
         try:
-            recording = _recorded(step, args, kwargs, recorder, draws)
+            recording = _recorded(step, args, kwargs, recorder)
             del recorder
-            _refuse_kept([x for x in (reference() for reference in made) if x is not None])
+            _refuse_kept(made)
         except RecordingError:
-            rewind(before, met, draws)
+            rewind(before, met, actors, draws)
             raise
-    recording.settle()
+    recording.settle(set(map(id, known)))
     return recording
 
 
-def _recorded(
-    step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder, draws: Draws
-) -> Recording:
+def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder) -> Recording:
     arguments: list[Buffer] = []
+    tensors: list[tuple[Tensor, Recorded]] = []
+    roots: list[Array] = []
 
     def taken(x: Any) -> Any:
         if not is_array(x):
             return x
-        array = recorder.argument(x._array if isinstance(x, Tensor) else np.asarray(x))
+        true = x._array if isinstance(x, Tensor) else np.asarray(x)
+        array = recorder.argument(true)
         arguments.append(array.place.buffer)
-        return wrap(array, None) if isinstance(x, Tensor) else array
+        roots.append(root_of(true))
+        if not isinstance(x, Tensor):
+            return array
+        tensors.append((wrap(array, None), array))
+        return tensors[-1][0]
 
     token = MODE.set(Mode(MODE.get().grad, recorder))
     try:
-        return Recording(recorder, draws, arguments, step(*mapped(taken, args), **mapped(taken, kwargs)))
+        result = step(*mapped(taken, args), **mapped(taken, kwargs))
+        if any(x._array is not array or x._node is not None or x.grad is not None for x, array in tensors):
+            raise RecordingError(
+                "the step sets requires_grad, .grad or .data of an argument, which a replay would not do to the caller's tensor; "
+                "make a tensor of your own of it with .detach()"
+            )
+        if any(buffer.array is root for buffer in recorder.before for root in roots):
+            raise RecordingError(
+                "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay works "
+                "on a copy of each argument; let the step use that array itself, or give it a copy"
+            )
+        return Recording(recorder, arguments, result)
+    except BaseException:
+        released([x for x in (reference() for reference in recorder.made) if x is not None])
+        raise
     finally:
         MODE.reset(token)
         _unwrap(recorder)
 
 
-def rewind(before: dict[Buffer, Array], met: dict[Any, Any], draws: Draws) -> None:
-    """Put back what arrays from outside held, the gradients of tensors, and the states of generators."""
+def rewind(before: dict[Buffer, Array], met: dict[Any, Any], actors: dict[int, Any], draws: Draws) -> None:
+    """Put back what arrays from outside held, the gradients of tensors, attributes, and the states of generators."""
     for buffer, content in before.items():
         buffer.array[...] = content
     for tensor, gradient in met.items():
         tensor.grad = gradient
+    for actor, attributes in actors.values():
+        vars(actor).update(attributes)
     for generator, state in draws.states.items():
         generator.bit_generator.state = state
 
@@ -235,65 +295,34 @@ def _unwrap(recorder: Recorder) -> None:
     recorder.gradients.clear()
 
 
-def _refuse_kept(kept: list[Recorded]) -> None:
+def _refuse_kept(made: list[Any]) -> None:
+    kept = [x for x in (reference() for reference in made) if x is not None]
     if kept:
         shapes = ", ".join(str(x.shape) for x in kept[:3])
+        released(kept)
         raise RecordingError(
             f"the step keeps {len(kept)} array(s) outside of itself, of shape {shapes} (a list it appends to, an attribute it "
             "sets), which a replay would not do again; return them"
         )
 
 
-def _name(call: Call) -> str:
-    return "copying" if call.function is copy_to else getattr(call.function, "__name__", "a function")
+def _read_first(calls: list[Call]) -> set[Buffer]:
+    """The buffers of which a part is read, or left as it is, by the first call that has to do with them."""
+    found: dict[Buffer, bool] = {}
+    for call in calls:
+        for view in call.reads():
+            found.setdefault(view.buffer, True)
+        for view in call.out:
+            found.setdefault(view.buffer, not view.is_whole)
+    return {buffer for buffer, read in found.items() if read}
 
 
-def _same_function(a: Any, b: Any) -> bool:
-    if a == b:
-        return True
-    if not (isinstance(a, FunctionType) and isinstance(b, FunctionType)) or a.__code__ is not b.__code__:
-        return False
-    return len(a.__closure__ or ()) == len(b.__closure__ or ())
+def _references(buffer: Buffer) -> int:
+    return sys.getrefcount(buffer.array)
 
 
-def _difference(a: Any, b: Any, pairs: dict[Buffer, Buffer]) -> str:
-    """In what two arguments differ, where the buffers of the one stand for those of the other in `pairs`."""
-    if type(a) is not type(b):
-        return f"{a!r} in one run, {b!r} in another"
-    if type(a) is View:
-        if a[1:] != b[1:]:
-            return f"an array of shape {a.shape} and {a.dtype} in one run, of shape {b.shape} and {b.dtype} in another"
-        return _difference_of_buffers(a, b, pairs)
-    if isinstance(a, tuple | list):
-        if len(a) != len(b):
-            return f"{len(a)} parts in one run, {len(b)} in another"
-        return next((what for x, y in zip(a, b, strict=True) if (what := _difference(x, y, pairs))), "")
-    if isinstance(a, dict):
-        return _difference(list(a.items()), list(b.items()), pairs)
-    if isinstance(a, slice):
-        return _difference((a.start, a.stop, a.step), (b.start, b.stop, b.step), pairs)
-    if hasattr(a, "bit_generator") and a is not b:
-        return "" if hasattr(b, "bit_generator") else "no generator in another run"
-    if isinstance(a, FunctionType):
-        return "" if _same_function(a, b) else "another function in each run"
-    if a is b or a == b or (a != a and b != b):
-        return ""
-    return f"the Python value {a!r} in one run, {b!r} in another; give what changes as an argument, as an array"
-
-
-def _difference_of_buffers(a: View, b: View, pairs: dict[Buffer, Buffer]) -> str:
-    mine, theirs = a.buffer, b.buffer
-    if pairs.setdefault(mine, theirs) is not theirs:
-        return "another array in each run"
-    if mine.kind in ("input", "inside") or mine.array is theirs.array:
-        return "" if mine.kind == theirs.kind else "an array from outside in one run, a computed one in another"
-    if theirs.kind == "inside" or not _same_content(mine.array, theirs.array):
-        return (
-            f"an array of shape {a.shape} that was not computed from the step's arguments differs from call to call (random "
-            "numbers, a part of the data chosen in Python, an array changed in place by code that the recorder does not see); "
-            "give it as an argument, or compute with tensors"
-        )
-    return ""
+_OWN_REFERENCES = _references(Buffer("inside", np.empty(0)))
+"""How many references there are to an array that only its buffer holds."""
 
 
 _ROUNDING = {"d": 1e-8, "f": 1e-3, "e": 1e-1, "g": 1e-8}
@@ -311,7 +340,3 @@ def _deviation(a: Array, b: Array) -> float:
         return float("inf")
     x, y = x[~odd], y[~odd]
     return float(np.linalg.norm(x - y) / (np.linalg.norm(x) or 1.0))
-
-
-def _same_content(a: Array, b: Array) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()

@@ -5,15 +5,15 @@ variable ``TINYNET_THREADS`` says it for tinynet alone. They are made when they 
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from tinynet.compiler.calls import Bound
+__all__ = ["Bound", "thread_count", "together"]
 
-__all__ = ["thread_count", "together"]
+Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def thread_count() -> int:

@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
-from typing import Any
+from itertools import pairwise
 
 from tinynet.compiler.memory import placed
 from tinynet.compiler.program import Array, Buffer, Call, View
-from tinynet.compiler.threads import thread_count, together
+from tinynet.compiler.threads import Bound, thread_count, together
 
 __all__ = ["Tiles"]
-
-Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class Tiles(Call):
@@ -82,7 +80,7 @@ class Tiles(Call):
         """What to call with what; `bound` tells it of a call."""
         threads = min(thread_count(), self.count)
         ends = [self.count * i // threads for i in range(threads + 1)]
-        shares = [self._share(range(*part), array, bound) for part in zip(ends, ends[1:], strict=False)]
+        shares = [self._share(range(*part), array, bound) for part in pairwise(ends)]
         return shares[0] if threads == 1 else [(together, (shares,))]
 
     def _share(self, tiles: range, array: Callable[[View], Array], bound: Callable[..., list[Bound]]) -> list[Bound]:

@@ -84,7 +84,7 @@ class Variant:
 
     def changed(self) -> str:
         """What the recording depends on and is another now."""
-        return ", ".join(f"{name} of {owner}" for x in self.recording.owners for owner, name in x.changed())
+        return ", ".join(x.described() for x in self.recording.owners if not x.holds())
 
     def run(self, arguments: Any) -> Any:
         """Replay with new arguments: arrays, or tensors."""

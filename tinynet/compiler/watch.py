@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from tinynet.compiler.lines import persons_line
 from tinynet.compiler.program import Array, Buffer, View
 from tinynet.errors import RecordingError
@@ -24,22 +22,18 @@ class Watch:
     """
 
     def __init__(self, arrays: Iterable[Array]) -> None:
-        self._at_start = {id(x): (x, x.copy()) for x in arrays if x.nbytes <= MOST_BYTES}
-        self._seen: dict[Buffer, Array] = {}
+        self._at_start = {id(x): (x, _twin(x)) for x in arrays}
+        self._seen: dict[Buffer, Array | None] = {}
 
     def check(self, view: View) -> None:
         """Raise if an array that a call is about to use is not as it was left."""
-        buffer = view.buffer
-        seen = self._seen.get(buffer)
-        if seen is None:
-            array = buffer.array
-            if array.nbytes > MOST_BYTES:
-                return
-            seen = self._at_start[id(array)][1] if id(array) in self._at_start else array.copy()
-            self._seen[buffer] = seen
-        if not np.shares_memory(seen, buffer.array) and view.on(seen).tobytes() != view.on(buffer.array).tobytes():
+        array = view.buffer.array
+        if view.buffer not in self._seen:
+            self._seen[view.buffer] = self._at_start[id(array)][1] if id(array) in self._at_start else _twin(array)
+        seen = self._seen[view.buffer]
+        if seen is not None and view.on(seen).tobytes() != view.on(array).tobytes():
             raise RecordingError(
-                f"{persons_line()}: an array of shape {buffer.array.shape} was changed in the step by plain NumPy (x *= 2, "
+                f"{persons_line()}: an array of shape {array.shape} was changed in the step by plain NumPy (x *= 2, "
                 "x[0] = 1), which is not recorded, since nothing in such a call is; keep the array in a tensor (v = tn.tensor(...), "
                 "and under tn.no_grad() v *= 0.9), or give it as an argument and return it"
             )
@@ -49,3 +43,11 @@ class Watch:
         seen = self._seen.get(view.buffer)
         if seen is not None:
             view.on(seen)[...] = view.on(view.buffer.array)
+
+
+def _twin(array: Array) -> Array | None:
+    """A copy that lies in memory as the array does."""
+    if array.nbytes > MOST_BYTES:
+        return None
+    copy = array.copy(order="K")
+    return copy if copy.strides == array.strides else None

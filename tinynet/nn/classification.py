@@ -6,7 +6,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.nn.lossparts import as_operand, check_reduction, values, weights
-from tinynet.rules.losses import nll, shares_of_labels, softmax_nll
+from tinynet.rules.losses import class_labels, nll, shares_of_labels, softmax_nll
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -66,8 +66,7 @@ def cross_entropy(
     x, target = as_operand(input), as_operand(target)
     logits = _classes_last(name, x)
     if target.shape != x.shape:
-        shares, reduction = _shares(name, logits, target, weight, ignore_index, label_smoothing, reduction)
-        return softmax_nll(logits, shares, reduction=reduction)
+        return _loss_of_labels(name, softmax_nll, logits, target, weight, ignore_index, label_smoothing, reduction)
     if target.dtype.kind != "f":
         raise TypeError(
             f"{name}: a target of the input's shape {x.shape} is probabilities, which must be floats, not {target.dtype}; "
@@ -122,14 +121,20 @@ def nll_loss(
     1.5
     """
     log_p = _classes_last("nll_loss", as_operand(input))
-    shares, reduction = _shares("nll_loss", log_p, as_operand(target), weight, ignore_index, 0.0, reduction)
-    return nll(log_p, shares, reduction=reduction)
+    return _loss_of_labels("nll_loss", nll, log_p, as_operand(target), weight, ignore_index, 0.0, reduction)
 
 
-def _shares(
-    name: str, x: Any, target: Any, weight: Any, ignore_index: int, label_smoothing: float, reduction: str
-) -> tuple[Any, str]:
-    """What share of the loss each class of each sample has by its label, and how it is reduced then: a mean becomes a sum."""
+def _loss_of_labels(
+    name: str,
+    operation: Any,
+    x: Any,
+    target: Any,
+    weight: Any,
+    ignore_index: int,
+    label_smoothing: float,
+    reduction: str,
+) -> Any:
+    """The loss of labels by an operation that takes the share of each class; the shares in a mean add up to 1."""
     *shape, classes = x.shape
     if target.shape != tuple(shape):
         raise ShapeError(
@@ -138,7 +143,8 @@ def _shares(
         )
     check_reduction(name, reduction, target)
     mean = reduction == "mean"
-    shares = named = shares_of_labels(values(target), classes, ignore_index, x.dtype, mean and weight is None, name)
+    labels = class_labels(values(target), classes, ignore_index, name)
+    shares = named = shares_of_labels(labels, classes, x.dtype, mean and weight is None)
     if weight is not None:
         weight = _class_weights(name, x, weight)
         if mean:
@@ -148,7 +154,7 @@ def _shares(
     if label_smoothing:
         kept = np.add.reduce(named, axis=-1, keepdims=True)
         shares = (1 - label_smoothing) * shares + (label_smoothing / classes) * (kept if weight is None else kept * weight)
-    return shares, "sum" if mean else reduction
+    return operation(x, shares, reduction="none") if reduction == "none" else operation(x, shares)
 
 
 def _classes_last(name: str, x: Any) -> Any:

@@ -268,7 +268,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, *, reducti
     probabilities(values(target), f"{name}: the targets")
     if weight is None:
         return elementwise(name, log_loss, p, target, reduction)
-    loss = log_loss(p, target)
+    loss = log_loss(p, target, reduction="none")
     return reduced(name, loss * weights(weight, loss), reduction)
 
 
@@ -315,7 +315,7 @@ def binary_cross_entropy_with_logits(
     probabilities(values(target), f"{name}: the targets")
     if weight is None and pos_weight is None:
         return elementwise(name, logistic_loss, x, target, reduction)
-    loss = logistic_loss(x, target)
+    loss = logistic_loss(x, target, reduction="none")
     if pos_weight is not None:
         loss = loss - (weights(pos_weight, loss) - 1) * target * logsigmoid(x)
     return reduced(name, loss if weight is None else loss * weights(weight, loss), reduction)

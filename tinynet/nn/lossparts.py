@@ -24,7 +24,9 @@ def check_reduction(name: str, reduction: str, loss: Any = None) -> None:
 def elementwise(name: str, operation: Any, input: Any, target: Any, reduction: str, **params: Any) -> Any:
     """The loss of every element by an operation that reduces it itself."""
     check_reduction(name, reduction, input)
-    return operation(input, target, **params, reduction=reduction)
+    if reduction != "mean":
+        params["reduction"] = reduction
+    return operation(input, target, **params)
 
 
 def reduced(name: str, loss: Any, reduction: str) -> Any:

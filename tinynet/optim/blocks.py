@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.mode import lifted
 from tinynet.optim.groups import ParamGroup
 from tinynet.tensor import Tensor
 
@@ -53,6 +54,7 @@ class Block:
         self.data: Array = np.concatenate([p.data for p in params], axis=None)
         self.grad: Array = np.empty_like(self.data)
         self._members = list(zip(params, self._unflatten(self.data), self._shapes, strict=True))
+        self._gradients = self._unflatten(self.grad)
         for p, data, _ in self._members:
             p.data = data
         saved = dict(states[0])
@@ -88,16 +90,14 @@ class Block:
         It must where only some of the parameters have a gradient, where a parameter's ``.data`` was replaced, and where a
         gradient has a wrong shape.
         """
-        gradients = []
-        for p, data, shape in self._members:
+        found = 0
+        for (p, data, shape), grad in zip(self._members, lifted(self._gradients), strict=True):
             g = p.grad
             if g is not None and p.requires_grad:
                 if p._array is not data or g.shape != shape:
                     return None
-                gradients.append(g)
-        found = len(gradients)
-        if found == len(self._members):
-            np.concatenate(gradients, axis=None, out=self.grad, casting="same_kind")
+                grad[...] = g
+                found += 1
         return found > 0 if found in (0, len(self._members)) else None
 
     def states(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.primitive import primitive
-from tinynet.rules.rows import greatest, total
+from tinynet.rules.rows import greatest, total, zero
 from tinynet.rules.table import AT_ZERO
 
 __all__ = [
@@ -40,10 +40,15 @@ def relu(x: Any) -> Any:
     >>> tn.relu(np.array([-2.0, 0.0, 3.0]))
     array([0., 0., 3.])
     """
-    return np.maximum(x, 0.0)
+    return np.maximum(x, zero(x))
 
 
-relu.defvjp(lambda g, out, x: g * (x > 0.0), kinks=AT_ZERO, at={(0.0,): (0.0,)})
+def _slope(out: Any) -> Any:
+    """1 where the relu is positive, 0 where it is 0; as numbers, with which a product is quicker, if there are not many."""
+    return np.sign(out) if out.size <= 1024 else out > 0.0
+
+
+relu.defvjp(lambda g, out, x: g * _slope(out), kinks=AT_ZERO, at={(0.0,): (0.0,)})
 
 
 @primitive
@@ -200,7 +205,8 @@ def log_sigmoid(x: Any) -> Any:
 
 def parts_of_logit(x: Any) -> tuple[Any, Any, Any]:
     """max(x, 0), min(x, 0) and log(1 + exp(-abs(x))), of which log sigmoid(x) is the second less the third."""
-    positive, negative = np.maximum(x, 0.0), np.minimum(x, 0.0)
+    edge = zero(x)
+    positive, negative = np.maximum(x, edge), np.minimum(x, edge)
     return positive, negative, np.log1p(np.exp(negative - positive))
 
 

@@ -101,7 +101,7 @@ rule(
 )
 rule(np.sinh, lambda g, out, x: g * np.cosh(x))
 rule(np.cosh, lambda g, out, x: g * np.sinh(x))
-rule(np.tanh, lambda g, out, x: g * (1.0 - out * out))
+rule(np.tanh, lambda g, out, x: g - g * out * out)
 rule(np.arcsinh, lambda g, out, x: g / np.hypot(x, 1))
 rule(np.arccosh, lambda g, out, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=Interval(1.0, np.inf))  # NaN below -1 too
 rule(np.arctanh, lambda g, out, x: g / _at_least((1 - x) * (1 + x), 0), domain=UNIT)

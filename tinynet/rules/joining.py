@@ -195,11 +195,6 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     return np.concatenate([np.ravel(arr), np.ravel(values.astype(arr.dtype))])[np.insert(old, as_positions(obj), new, axis)]
 
 
-def as_positions(obj: Any) -> Any:
-    """Positions without a tensor, which NumPy would hand back here."""
-    return np.asarray(obj) if hasattr(obj, "shape") else obj
-
-
 @composed(np.trim_zeros)
 def _trim_zeros(filt: Any, trim: str = "fb", axis: Any = None) -> Any:
     """The smallest slice that holds all that is not zero."""

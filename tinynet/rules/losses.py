@@ -1,6 +1,6 @@
 """Rules of the losses; `tinynet.nn.functional` makes of them what a person calls.
 
-What a loss requires of plain data is checked by operations too (`shares_of_labels`, `probabilities`), so that whatever
+What a loss requires of plain data is checked by operations too (`class_labels`, `probabilities`), so that whatever
 intercepts operations sees the checks as it sees the rest.
 """
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from tinynet.rules.activations import hardtanh, log_sigmoid, log_softmax, parts_of_logit, softmax
 from tinynet.rules.primitive import primitive
-from tinynet.rules.rows import constant, starts
+from tinynet.rules.rows import constant, starts, total
 from tinynet.rules.table import Interval
 
 __all__ = [
-    "absolute_error", "huber_error", "log_loss", "logistic_loss", "nll", "probabilities", "shares_of_labels", "softmax_nll",
-    "squared_error",
+    "absolute_error", "class_labels", "huber_error", "log_loss", "logistic_loss", "nll", "probabilities", "shares_of_labels",
+    "softmax_nll", "squared_error",
 ]
 
-# How a loss is reduced belongs to its row: the cotangent of the one number that comes of it broadcasts by itself, so that
-# the reduction needs no operation, and no array of cotangents, of its own.
+# How a loss is reduced belongs to its row, and the usual way is its default: the cotangent of the one number that comes of
+# it broadcasts by itself, so that the reduction needs no operation, and no array of cotangents, of its own.
 
 MANY = 32768
 """How many numbers a reduction sums better than a product with ones."""
@@ -31,12 +31,12 @@ def _reduced(loss: Any, reduction: str) -> Any:
     share = 1 / loss.size if reduction == "mean" else 1.0
     if loss.dtype.kind != "f" or loss.size > MANY:
         return np.add.reduce(loss, axis=None) * share
-    return loss.reshape(-1).dot(constant(loss.size, share, loss.dtype))
+    return loss.ravel().dot(constant(loss.size, share, loss.dtype))
 
 
 def _shared(g: Any, x: Any, reduction: str) -> Any:
     """The cotangent of the loss of each element of `x`."""
-    return g / x.size if reduction == "mean" else g
+    return g[()] / x.size if reduction == "mean" else g  # a NumPy scalar's arithmetic is quicker than a 0-d array's
 
 
 LEAST_LOG = -100.0
@@ -47,33 +47,33 @@ LEAST_VARIANCE = 1e-12  # of a Bernoulli variable, in the gradient of `log_loss`
 
 
 @primitive
-def squared_error(prediction: Any, target: Any, reduction: str = "none") -> Any:
+def squared_error(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """(prediction - target)²."""
     return _reduced(np.square(prediction - target), reduction)
 
 
 squared_error.defvjp(
-    lambda g, out, p, target, reduction="none": 2.0 * _shared(g, p, reduction) * (p - target),
-    lambda g, out, p, target, reduction="none": 2.0 * _shared(g, p, reduction) * (target - p),
+    lambda g, out, p, target, reduction="mean": 2.0 * _shared(g, p, reduction) * (p - target),
+    lambda g, out, p, target, reduction="mean": 2.0 * _shared(g, p, reduction) * (target - p),
 )
 
 
 @primitive
-def absolute_error(prediction: Any, target: Any, reduction: str = "none") -> Any:
+def absolute_error(prediction: Any, target: Any, reduction: str = "mean") -> Any:
     """abs(prediction - target); the derivative where they are equal is 0."""
     return _reduced(np.abs(prediction - target), reduction)
 
 
 absolute_error.defvjp(
-    lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * np.sign(p - target),
-    lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * np.sign(target - p),
-    kinks=lambda p, target, reduction="none": p - target,
+    lambda g, out, p, target, reduction="mean": _shared(g, p, reduction) * np.sign(p - target),
+    lambda g, out, p, target, reduction="mean": _shared(g, p, reduction) * np.sign(target - p),
+    kinks=lambda p, target, reduction="mean": p - target,
     at={(1.0, 1.0): (0.0, 0.0)},
 )
 
 
 @primitive
-def huber_error(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "none") -> Any:
+def huber_error(prediction: Any, target: Any, delta: float = 1.0, reduction: str = "mean") -> Any:
     """d²/2 where d = prediction - target is within ±delta, else delta · (abs(d) - delta/2) (Huber 1964).
 
     With c = d cut off at ±delta both are c · (d - c/2), and c is the derivative.
@@ -84,9 +84,9 @@ def huber_error(prediction: Any, target: Any, delta: float = 1.0, reduction: str
 
 
 huber_error.defvjp(
-    lambda g, out, p, target, delta=1.0, reduction="none": _shared(g, p, reduction) * hardtanh(p - target, -delta, delta),
-    lambda g, out, p, target, delta=1.0, reduction="none": _shared(g, p, reduction) * hardtanh(target - p, -delta, delta),
-    kinks=lambda p, target, delta=1.0, reduction="none": np.abs(p - target) - delta,
+    lambda g, out, p, target, delta=1.0, reduction="mean": _shared(g, p, reduction) * hardtanh(p - target, -delta, delta),
+    lambda g, out, p, target, delta=1.0, reduction="mean": _shared(g, p, reduction) * hardtanh(target - p, -delta, delta),
+    kinks=lambda p, target, delta=1.0, reduction="mean": np.abs(p - target) - delta,
     at={(1.0, 0.0): (1.0, -1.0), (-1.0, 0.0): (-1.0, 1.0)},
 )
 
@@ -105,16 +105,16 @@ def _log_of_complement(p: Any) -> Any:
 
 
 @primitive
-def log_loss(p: Any, target: Any, reduction: str = "none") -> Any:
+def log_loss(p: Any, target: Any, reduction: str = "mean") -> Any:
     """-target · log(p) - (1 - target) · log(1 - p) for probabilities, with logarithms clamped at -100."""
     return _reduced(-(target * _log(p) + (1 - target) * _log_of_complement(p)), reduction)
 
 
 log_loss.defvjp(
-    lambda g, out, p, target, reduction="none": (
+    lambda g, out, p, target, reduction="mean": (
         _shared(g, p, reduction) * (p - target) / np.maximum((1 - p) * p, LEAST_VARIANCE)
     ),
-    lambda g, out, p, target, reduction="none": _shared(g, p, reduction) * (_log_of_complement(p) - _log(p)),
+    lambda g, out, p, target, reduction="mean": _shared(g, p, reduction) * (_log_of_complement(p) - _log(p)),
     domain=Interval(0.0, 1.0),
     at={(0.0, 0.0): (0.0, 100.0), (0.0, 1.0): (-1e12, 100.0), (1.0, 0.0): (1e12, -100.0), (1.0, 1.0): (0.0, -100.0)},
     source="PyTorch: logarithms clamped at -100, the variance in the denominator at 1e-12",
@@ -122,21 +122,21 @@ log_loss.defvjp(
 
 
 @primitive
-def logistic_loss(x: Any, target: Any, reduction: str = "none") -> Any:
+def logistic_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
     """`log_loss` of sigmoid(x); for targets 0 and 1 without cancellation at either end."""
     positive, _, log_sum = parts_of_logit(x)
     return _reduced(positive - x * target + log_sum, reduction)
 
 
 logistic_loss.defvjp(  # the sigmoid is made of what the loss itself is made of, which a compiler shares
-    lambda g, out, x, target, reduction="none": _shared(g, x, reduction) * (np.exp(log_sigmoid(x)) - target),
-    lambda g, out, x, target, reduction="none": -_shared(g, x, reduction) * x,
+    lambda g, out, x, target, reduction="mean": _shared(g, x, reduction) * (np.exp(log_sigmoid(x)) - target),
+    lambda g, out, x, target, reduction="mean": -_shared(g, x, reduction) * x,
 )
 
 
 # Many classes ---------------------------------------------------------------------------------------------------------
 # The target is a share of each class, on the last axis: 1 for the class that a label names and 0 for the others (see
-# `shares_of_labels`), or any probabilities. The mean is over the samples.
+# `shares_of_labels`), or any probabilities. A mean is over the samples.
 
 
 def _logarithms(log_p: Any) -> Any:
@@ -148,7 +148,7 @@ def _expected(log_p: Any, shares: Any, reduction: str) -> Any:
     log_p = _logarithms(log_p)
     if reduction == "none":
         return -np.add.reduce(shares * log_p, axis=-1)
-    sum_of_all = -(shares.reshape(-1).dot(log_p.reshape(-1)))
+    sum_of_all = -(shares.ravel().dot(log_p.ravel()))
     return sum_of_all / _samples(log_p) if reduction == "mean" else sum_of_all
 
 
@@ -160,64 +160,76 @@ def _of_classes(g: Any, x: Any, reduction: str) -> Any:
     """The cotangent of the loss of each sample, to broadcast over the classes."""
     if reduction == "none":
         return g[..., None]
-    return g / _samples(x) if reduction == "mean" else g
+    return g[()] / _samples(x) if reduction == "mean" else g
 
 
 @primitive
-def nll(log_p: Any, shares: Any, reduction: str = "none") -> Any:
+def nll(log_p: Any, shares: Any, reduction: str = "sum") -> Any:
     """Minus the log-probability that is expected under the shares, -Σ shares · log_p over the last axis."""
     return _expected(log_p, shares, reduction)
 
 
 nll.defvjp(
-    lambda g, out, log_p, shares, reduction="none": -_of_classes(g, log_p, reduction) * shares,
-    lambda g, out, log_p, shares, reduction="none": -_of_classes(g, log_p, reduction) * _logarithms(log_p),
+    lambda g, out, log_p, shares, reduction="sum": -_of_classes(g, log_p, reduction) * shares,
+    lambda g, out, log_p, shares, reduction="sum": -_of_classes(g, log_p, reduction) * _logarithms(log_p),
 )
 
 
 @primitive
-def softmax_nll(x: Any, shares: Any, reduction: str = "none") -> Any:
+def softmax_nll(x: Any, shares: Any, reduction: str = "sum") -> Any:
     """`nll` of log_softmax(x); its derivative is softmax(x) · Σ shares - shares."""
     return _expected(log_softmax(x), shares, reduction)
 
 
 softmax_nll.defvjp(
-    lambda g, out, x, shares, reduction="none": (
-        _of_classes(g, x, reduction) * (softmax(x) * np.add.reduce(shares, axis=-1, keepdims=True) - shares)
+    lambda g, out, x, shares, reduction="sum": (
+        _of_classes(g, x, reduction) * (softmax(x) * total(shares) - shares)
     ),
-    lambda g, out, x, shares, reduction="none": -_of_classes(g, x, reduction) * _logarithms(log_softmax(x)),
+    lambda g, out, x, shares, reduction="sum": -_of_classes(g, x, reduction) * _logarithms(log_softmax(x)),
 )
 
 
-# Checks --------------------------------------------------------------------------------------------------------------
+# Plain data, of which the values are looked at -------------------------------------------------------------------------
 
 
 @primitive
-def shares_of_labels(labels: Any, classes: int, ignore_index: int, dtype: Any, mean: bool, name: str) -> Any:
-    """1 for the class that each label names and 0 for the others, on a last axis of classes; nothing for `ignore_index`.
+def shares_of_labels(labels: Any, classes: int, dtype: Any, mean: bool) -> Any:
+    """1 for the class that each label names and 0 for the others, on a last axis of classes; nothing for the label -1.
 
-    With `mean`, shares of all labels that are not ignored: their sum is 1. `name` is the loss that an error names.
+    With `mean`, the shares of those samples that have any add up to 1.
     """
+    named = labels.ravel()
+    positions = starts(named.size, classes) + named
+    there = named >= 0
+    n = np.count_nonzero(there)
+    if n < named.size:
+        positions = positions[there]
+    shares = np.zeros(named.size * classes, np.result_type(dtype, np.float16))
+    shares[positions] = 1 / max(n, 1) if mean else 1
+    return shares.reshape(*labels.shape, classes)
+
+
+@primitive
+def class_labels(labels: Any, classes: int, ignore_index: int, name: str) -> Any:
+    """The labels of classes as signed integers, -1 in place of `ignore_index`; `name` is the loss that an error names."""
     if labels.dtype.kind not in "iu":
         raise TypeError(
             f"{name}: the labels are {labels.dtype}, and must be integers; convert them with .astype(int), or give "
             f"probabilities, with the shape of the input"
         )
-    named = labels.reshape(-1).astype(np.intp, copy=False)
-    positions = named + starts(named.size, classes)
-    outside = named.view(np.uintp) >= classes  # without its sign, a negative number is a large one
-    if 0 <= ignore_index < classes or np.count_nonzero(outside):
-        ignored = named == ignore_index
-        if np.count_nonzero(outside > ignored):
-            position = tuple(int(i) for i in np.argwhere((outside > ignored).reshape(labels.shape))[0])
-            raise IndexError(
-                f"{name}: label {labels[position]} at position {position} is none of the {classes} classes, 0 to "
-                f"{classes - 1}; samples to leave out are labelled ignore_index, here {ignore_index}"
-            )
-        positions = positions[~ignored]
-    shares = np.zeros(named.size * classes, np.result_type(dtype, np.float16))
-    shares[positions] = 1 / max(positions.size, 1) if mean else 1
-    return shares.reshape(*labels.shape, classes)
+    labels = labels.astype(np.intp)  # a copy: what it is must not depend on the values
+    outside = labels.view(np.uintp) >= classes  # without its sign, a negative number is a large one
+    if not 0 <= ignore_index < classes and not np.count_nonzero(outside):
+        return labels
+    ignored = labels == ignore_index
+    wrong = outside > ignored
+    if np.count_nonzero(wrong):
+        position = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise IndexError(
+            f"{name}: label {labels[position]} at position {position} is none of the {classes} classes, 0 to {classes - 1}; "
+            f"samples to leave out are labelled ignore_index, here {ignore_index}"
+        )
+    return np.where(ignored, -1, labels)
 
 
 @primitive

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.indexing import scatter, with_values
-from tinynet.rules.shapes import along, as_is, axis_in
+from tinynet.rules.shapes import along, as_is, as_positions, axis_in
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
@@ -80,7 +80,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """The elements at positions that differ from slice to slice, as `numpy.argsort` gives them."""
     arr, axis = _flat_unless(axis, np.take_along_axis, arr)
-    positions = np.asarray(indices)
+    positions = np.asarray(indices) if isinstance(indices, list) else as_positions(indices)
     if positions.dtype.kind not in "iu":
         raise IndexError(f"np.take_along_axis: indices are integers, not {positions.dtype}; np.argsort and np.argmax give such")
     if positions.ndim != arr.ndim:
@@ -112,7 +112,7 @@ def _extract(condition: Any, arr: Any) -> Any:
 def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Element by element the one of the arrays whose number `a` has."""
     n = len(choices)
-    which = np.choose(np.asarray(a), np.arange(n), mode=mode)  # type: ignore[call-overload]
+    which = np.choose(as_positions(a), np.arange(n), mode=mode)  # type: ignore[call-overload]
     result = np.where(which == 0, choices[0], 0)
     for i in range(1, n):
         result = np.where(which == i, choices[i], result)
@@ -126,7 +126,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices; each choice has one condition")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        if np.asarray(condition).dtype != np.bool_:
+        if as_positions(condition).dtype != np.bool_:
             raise TypeError("np.select: a condition must be of booleans; make it with a comparison")
         result = np.where(condition, choice, result)
     return result
@@ -143,10 +143,10 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
         conditions.append(~np.any(conditions, axis=0))
     if len(funclist) != len(conditions):
         raise ValueError(f"np.piecewise: {len(funclist)} functions for {len(conditions)} conditions, and one more for the rest")
-    result = with_values(x, 0, ...)
+    result = withas_positions(x, 0, ...)
     for condition, f in zip(conditions, funclist, strict=True):
         if condition.any():
-            result = with_values(result, as_is(f(x[condition], *args, **kw) if callable(f) else f), condition)
+            result = withas_positions(result, as_is(f(x[condition], *args, **kw) if callable(f) else f), condition)
     return result
 
 
@@ -156,7 +156,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
 @composed(np.bincount)
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each integer occurs, or the sum of the weights with which it does."""
-    x = np.asarray(x)
+    x = as_positions(x)
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts

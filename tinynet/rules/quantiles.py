@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.rules.checks import refuse
 from tinynet.rules.elementwise import cast
 from tinynet.rules.primitive import primitive
 from tinynet.rules.reductions import Axis, reduced_last
@@ -118,8 +119,7 @@ def _quantiles(
     a = as_is(a)
     same_dtype = type(q) in (int, float)
     q = (q if hasattr(q, "dtype") and q.dtype.kind == "f" else np.asarray(q, float)) / unit
-    if not np.all((q >= 0) & (q <= 1)):
-        raise ValueError(f"{name_of(fun)}: q is out of its range, 0 to {unit}")
+    refuse(~((q >= 0) & (q <= 1)), ValueError, f"{name_of(fun)}: q is out of its range, 0 to {unit}")
     kept, x = _kept(fun, a, axis, keepdims), reduced_last(a, axis)
     if x.shape[-1] == 0:
         raise ValueError(f"{name_of(fun)}: a quantile of no elements: an array of shape {a.shape} over axis {axis}")

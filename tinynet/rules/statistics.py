@@ -3,12 +3,12 @@
 The functions that skip NaN are written as NumPy writes them, with 0 or 1 in its place, so that a NaN has the gradient 0.
 """
 
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from tinynet.rules.checks import refuse, warn
 from tinynet.rules.elementwise import cast
 from tinynet.rules.reductions import Axis, lead, share
 from tinynet.rules.shapes import as_is
@@ -62,8 +62,7 @@ def _nanvar(
     squares = np.square(np.where(np.isnan(a), 0, a - mean))
     total = np.sum(squares, axis=axis, dtype=dtype, keepdims=keepdims, where=where)
     freedom = _number(a, axis, keepdims, where) - ddof
-    if np.any(freedom <= 0):
-        warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=4)
+    warn(freedom <= 0, "Degrees of freedom <= 0 for slice.")
     return total / np.where(freedom <= 0, np.nan, freedom).astype(total.dtype)
 
 
@@ -106,8 +105,7 @@ def _average(a: Any, axis: Axis = None, weights: Any = None, returned: bool = Fa
     weights = _fitting(as_is(weights), a, axis)
     dtype = np.result_type(a.dtype, weights.dtype, *() if a.dtype.kind == "f" else (np.float64,))
     total = np.sum(weights, axis=axis, dtype=dtype, keepdims=keepdims)
-    if np.any(total == 0):
-        raise ZeroDivisionError("np.average: the weights sum to zero")
+    refuse(total == 0, ZeroDivisionError, "np.average: the weights sum to zero")
     mean = np.sum(a * weights, axis=axis, dtype=dtype, keepdims=keepdims) / total
     return (mean, np.broadcast_to(total, mean.shape)) if returned else mean
 
@@ -154,17 +152,16 @@ def _cov(
     ddof = (0 if bias else 1) if ddof is None else ddof
     fweights, aweights = (None if w is None else cast(as_is(w), np.dtype(float)) for w in (fweights, aweights))
     for name, given in (("fweights", fweights), ("aweights", aweights)):
-        if given is not None and np.any(given < 0):
-            raise ValueError(f"np.cov: {name} cannot be negative")
+        if given is not None:
+            refuse(given < 0, ValueError, f"np.cov: {name} cannot be negative")
     if fweights is None and aweights is None:
         weights, freedom = None, x.shape[1] - ddof
     else:
         weights = np.multiply(1.0 if fweights is None else fweights, 1.0 if aweights is None else aweights)
         total = np.sum(weights)
         freedom = total - ddof * (1.0 if aweights is None else np.sum(weights * aweights) / total) if ddof else total
-    if freedom <= 0:
-        warnings.warn("Degrees of freedom <= 0 for slice", RuntimeWarning, stacklevel=4)
-        freedom = 0.0
+    warn(freedom <= 0, "Degrees of freedom <= 0 for slice")
+    freedom = np.where(freedom <= 0, 0.0, freedom)
     centred = x - np.average(x, axis=1, weights=weights)[:, None]
     return np.squeeze(np.dot(centred, (centred if weights is None else centred * weights).T) * np.true_divide(1, freedom))
 

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from tinynet.compiler import Compiled
 from tinynet.errors import RecordingError, ShapeError
 from tinynet.nn.module import Module
 from tinynet.rules import primitive
@@ -55,7 +54,11 @@ class Step:
         self._seen_gradient = primitive(_see_gradient)
         self._falls_back = compile == "auto"
         self._obstacle = "compile=False" if not compile else self._what_is_not_ours() if self._falls_back else ""
-        self._compiled = None if self._obstacle else Compiled(self._update, check=False)
+        self._compiled = None
+        if not self._obstacle:
+            from tinynet.compiler import Compiled  # not before it is needed: it takes a while to load
+
+            self._compiled = Compiled(self._update, check=False)
 
     def __call__(self, x: Array, y: Array) -> Any:
         """Make the update, and return the model's output.

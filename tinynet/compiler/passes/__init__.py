@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 
+from tinynet.compiler.passes.scalars import scalars
+from tinynet.compiler.passes.tiles import tiles
 from tinynet.compiler.program import Program
 
 __all__ = ["PASSES", "optimized"]
 
-PASSES: tuple[Callable[[Program], Program], ...] = ()
+PASSES: tuple[Callable[[Program], Program], ...] = (scalars, tiles)
 
 
 def optimized(program: Program) -> Program:

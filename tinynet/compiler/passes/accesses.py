@@ -1,20 +1,23 @@
 """Which calls read and write which bytes of a buffer: what a pass asks before it moves, shares or drops anything.
 
 The world around the calls takes part: it writes arguments, constants and arrays from outside before the first call, and reads
-outputs and arrays from outside after the last one. Bytes are taken as a span, from the first that a view uses to its last.
+outputs and arrays from outside after the last one. The bytes of a view are taken as a span, from the first to the last.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Iterator
 
 import numpy as np
 
 from tinynet.compiler.program import Buffer, Call, Program, View
 
-__all__ = ["BEFORE", "Accesses", "draws", "gapless", "is_elementwise", "is_pure", "meet", "span"]
+__all__ = ["BEFORE", "Access", "Accesses", "between", "draws", "fills", "is_gapless", "is_pure", "may_be_in_place", "span"]
 
 BEFORE = -1
-"""The position at which the world writes; it reads at the number of calls."""
+"""The position at which the world writes; it reads at the position after the last call."""
+
+Access = tuple[int, int, int]
+"""The position of a call, and the span of the bytes: the first, and the one after the last."""
 
 
 def span(view: View) -> tuple[int, int]:
@@ -30,23 +33,19 @@ def span(view: View) -> tuple[int, int]:
     return first, last + view.dtype.itemsize
 
 
-def gapless(view: View) -> bool:
-    """Whether a view uses every byte of its span."""
-    first, last = span(view)
-    return last - first == view.size * view.dtype.itemsize and 0 not in {
-        stride for length, stride in zip(view.shape, view.strides, strict=True) if length > 1
-    }
+def is_gapless(view: View) -> bool:
+    """Whether a view uses every byte of its span, each once."""
+    expected = view.dtype.itemsize
+    for stride, length in sorted((abs(stride), n) for stride, n in zip(view.strides, view.shape, strict=True) if n != 1):
+        if stride != expected:
+            return False
+        expected *= length
+    return True
 
 
-def meet(a: View, b: View) -> bool:
-    """Whether views of one buffer may have bytes in common."""
-    (first, last), (begin, end) = span(a), span(b)
-    return first < end and begin < last
-
-
-def is_elementwise(call: Call) -> bool:
-    """Whether each element of the result depends on one element of each operand, so that the result may lie where one did."""
-    return isinstance(call.function, np.ufunc) and call.function.signature is None and not call.kwargs
+def fills(view: View, buffer: Buffer) -> bool:
+    """Whether a view uses every byte of a buffer, each once."""
+    return span(view) == (0, buffer.array.nbytes) and is_gapless(view)
 
 
 def draws(call: Call) -> bool:
@@ -59,47 +58,58 @@ def is_pure(call: Call) -> bool:
     return not (call.kept or call.updates or call.in_place or draws(call))
 
 
+def may_be_in_place(call: Call) -> bool:
+    """Whether the results may lie where the operands do: in no byte that the call still needs when it writes it."""
+    elementwise = isinstance(call.function, np.ufunc) and call.function.signature is None and not call.kwargs
+    for out in call.out:
+        first, last = span(out)
+        for view in call.reads():
+            if view.buffer is out.buffer and not (elementwise and view == out):
+                begin, end = span(view)
+                if begin < last and first < end:
+                    return False
+    return True
+
+
 class Accesses:
-    """For each buffer the reads and the writes, as lists of ``(position, view)`` in order.
+    """For each buffer the reads and the writes in order.
 
     Attributes
     ----------
-    reads, writes : dict of Buffer to list of tuple
+    reads, writes : dict of Buffer to list of Access
     end : int
         The position after the last call.
     """
 
     def __init__(self, program: Program) -> None:
-        self.reads: dict[Buffer, list[tuple[int, View]]] = {}
-        self.writes: dict[Buffer, list[tuple[int, View]]] = {}
+        self.reads: dict[Buffer, list[Access]] = {}
+        self.writes: dict[Buffer, list[Access]] = {}
         self.end = len(program.calls)
         for buffer in program.buffers():
-            there = buffer.kind != "inside"
             self.reads[buffer] = []
-            self.writes[buffer] = [(BEFORE, buffer.whole)] if there else []
+            self.writes[buffer] = [] if buffer.kind == "inside" else [(BEFORE, 0, buffer.array.nbytes)]
         for i, call in enumerate(program.calls):
             for view in call.reads():
-                self.reads[view.buffer].append((i, view))
+                self.reads[view.buffer].append((i, *span(view)))
             for view in call.out:
-                self.writes[view.buffer].append((i, view))
+                self.writes[view.buffer].append((i, *span(view)))
         for view in program.outputs:
-            self.reads[view.buffer].append((self.end, view))
+            self.reads[view.buffer].append((self.end, *span(view)))
         for buffer, reads in self.reads.items():
             if buffer.kind == "outside":
-                reads.append((self.end, buffer.whole))
-
-    def first(self, buffer: Buffer) -> int:
-        """The position of the first access to a buffer."""
-        return min(accesses[0][0] for accesses in (self.reads[buffer], self.writes[buffer]) if accesses)
+                reads.append((self.end, 0, buffer.array.nbytes))
 
     def last(self, buffer: Buffer) -> int:
         """The position of the last access to a buffer."""
-        return max(accesses[-1][0] for accesses in (self.reads[buffer], self.writes[buffer]) if accesses)
+        return max((accesses[-1][0] for accesses in (self.reads[buffer], self.writes[buffer]) if accesses), default=BEFORE)
 
-    def reads_of(self, view: View, begin: int, end: int) -> Iterator[tuple[int, View]]:
-        """The reads of any byte of a view from one position up to, not including, another."""
-        return _within(self.reads[view.buffer], view, begin, end)
 
-    def writes_to(self, view: View, begin: int, end: int) -> Iterator[tuple[int, View]]:
-        """The writes to any byte of a view from one position up to, not including, another."""
-        return _within(self.writes[view.buffer], view, begin, end)
+def between(accesses: list[Access], begin: int, end: int, view: View) -> Iterator[int]:
+    """The positions of accesses to any byte of a view, from one position up to, not including, another."""
+    first, last = span(view)
+    for i in range(bisect_left(accesses, (begin,)), len(accesses)):
+        position, start, stop = accesses[i]
+        if position >= end:
+            return
+        if start < last and first < stop:
+            yield position

@@ -1,7 +1,7 @@
 """Elementwise calls on large arrays are made tile by tile, and the sums of their results with them.
 
-A call on an array that is larger than the cache reads from memory what the call before wrote there. Tile by tile, in parts that
-stay in the cache, a chain of calls takes half the time; what only the chain uses needs no more memory than one tile, and several
+A call on an array that is larger than the cache reads from memory what the call before wrote there. Tile by tile, in parts
+that stay in the cache, a chain of calls takes less time; what the chain alone uses needs no more memory than one tile, and
 threads may share the tiles (`tinynet.compiler.threads`):
 
     t0[1000000] = np.tanh(x0[1000000])                in 31 tiles of 32768 along the first axis of 1000000:
@@ -24,7 +24,7 @@ from math import prod
 
 import numpy as np
 
-from tinynet.compiler.passes.accesses import draws, meet, span
+from tinynet.compiler.passes.accesses import draws, span
 from tinynet.compiler.program import Buffer, Call, Program, View, copy_to, views_in
 from tinynet.compiler.threads import thread_count
 from tinynet.compiler.tiled import Tiles
@@ -74,11 +74,7 @@ def tiled_shape(call: Call) -> Shape | None:
         return None
     if not all(_is_full(view, shape) or _is_number(view) or _goes_by_row(view, shape) for view in views):
         return None
-    for out in call.out:
-        for view in views:
-            if view.buffer is out.buffer and meet(view, out) and (_place(view, shape) or view) != _place(out, shape):
-                return None
-    return shape
+    return shape if all(_is_apart(view, out) or _is_same(view, out) for out in call.out for view in views) else None
 
 
 def _operands(call: Call) -> Iterator[View]:
@@ -110,6 +106,16 @@ def _is_number(view: View) -> bool:
 def _goes_by_row(view: View, shape: Shape) -> bool:
     """Whether it is broadcast, and tiles can be made of rows."""
     return len(shape) > 1 and prod(shape[1:]) <= TILE // 4 and view.ndim <= len(shape) and view.shape != shape
+
+
+def _is_apart(a: View, b: View) -> bool:
+    (first, end), (start, stop) = span(a), span(b)
+    return a.buffer is not b.buffer or stop <= first or end <= start
+
+
+def _is_same(a: View, b: View) -> bool:
+    """Whether views that share bytes are the same elements in the same order."""
+    return a[1:4] == b[1:4] and a.dtype.itemsize == b.dtype.itemsize
 
 
 def _place(view: View, shape: Shape) -> Place:
@@ -235,14 +241,12 @@ class _Grouping:
     def _is_private(self, buffer: Buffer, slot: int) -> bool:
         """Whether nobody but the group of a slot uses a buffer, and it only element by element."""
         homes = self._homes.get(buffer, set())  # sums of tiles are new, and everybody's
-        return (
-            buffer.kind == "inside" and buffer not in self._lasting and len(homes) == 1
-            and all(home == slot and place is not None for home, place in homes)
-        )  # fmt: skip
+        alone = len(homes) == 1 and all(home == slot for home, _ in homes)
+        return alone and buffer.kind == "inside" and buffer not in self._lasting
 
 
 def _step(shape: Shape) -> int:
-    """How many rows a tile has, so that tiles are about equal and each thread has as many; whole cache lines of single elements."""
+    """How many rows a tile has, so that tiles are about equal, and as many for each thread."""
     threads = thread_count()
     parts = max(1, round(prod(shape) / (TILE if threads == 1 else SHARED_TILE)))
     step = -(-shape[0] // (-(-parts // threads) * threads))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinynet.rules import TABLE, Interval, activations, elementwise, layers, losses, reductions, special
+from tinynet.rules.table import REAL
 from tinynet.testing.strategies.arrays import arrays, broadcastable_shapes, clear_of_kinks, shapes
 from tinynet.testing.strategies.calls import Call, Cases, axes_of, axis_of, spelled
 
@@ -71,7 +72,7 @@ def _round(draw: st.DrawFn, fun: Any) -> Call:
     return spelled(draw, {"a": x} | decimals)
 
 
-@CASES.of(activations.elu, activations.softplus, losses.huber_error, activations.hardtanh)
+@CASES.of(activations.elu, activations.softplus, activations.hardtanh)
 def _with_parameters(draw: st.DrawFn, fun: Any) -> Call:
     row = TABLE[fun]
     operands = [draw(arrays(shape)) for shape in draw(broadcastable_shapes(row.arity))]
@@ -79,16 +80,23 @@ def _with_parameters(draw: st.DrawFn, fun: Any) -> Call:
         activations.elu: [{}, {"alpha": 0.5}],
         activations.softplus: [{}, {"beta": 2.0}, {"beta": -1.0}],
         activations.hardtanh: [{}, {"min_val": 0.0, "max_val": 1.5}],
-        losses.huber_error: [{}, {"delta": 0.5}],
     }[fun]))
     if row.kinks is not None:
         operands = clear_of_kinks(operands, partial(row.kinks, **params))
     return tuple(operands), params
 
 
-@CASES.of(losses.log_loss)
-def _log_loss(draw: st.DrawFn, fun: Any) -> Call:
-    return tuple(draw(arrays(shape, domain=Interval(0.0, 1.0))) for shape in draw(broadcastable_shapes(2))), {}
+@CASES.of(losses.squared_error, losses.absolute_error, losses.huber_error, losses.logistic_loss, losses.log_loss)
+def _of_elements(draw: st.DrawFn, fun: Any) -> Call:
+    row = TABLE[fun]
+    reduction = draw(st.sampled_from(["mean", "sum", "none"]))
+    domain = Interval(0.0, 1.0) if fun is losses.log_loss else REAL
+    both = draw(broadcastable_shapes(2)) if reduction == "none" else [draw(shapes())] * 2
+    operands = [draw(arrays(shape, domain=domain)) for shape in both]
+    params = draw(st.sampled_from([{}, {"delta": 0.5}])) if fun is losses.huber_error else {}
+    if row.kinks is not None:
+        operands = clear_of_kinks(operands, partial(row.kinks, **params))
+    return tuple(operands), params | {"reduction": reduction}
 
 
 @CASES.of(activations.softmax, activations.log_softmax)
@@ -100,7 +108,7 @@ def _over_an_axis(draw: st.DrawFn, fun: Any) -> Call:
 @CASES.of(losses.nll, losses.softmax_nll)
 def _of_classes(draw: st.DrawFn, fun: Any) -> Call:
     shape = draw(shapes(min_dims=1))
-    return (draw(arrays(shape)), draw(arrays(shape))), draw(st.sampled_from([{}, {"reduction": "mean"}, {"reduction": "sum"}]))
+    return (draw(arrays(shape)), draw(arrays(shape))), draw(st.sampled_from([{}, {"reduction": "mean"}, {"reduction": "none"}]))
 
 
 # Reductions ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,107 @@
+"""The trainer's compiled step: on where it is sure to be right, the same as the uncompiled one, and told about."""
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import RecordingError
+from tinynet.training import Callback, Scheduler, Trainer
+
+
+def data(n=40, classes=0):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2))
+    return x, rng.integers(0, classes, n) if classes else x[:, :1] * x[:, 1:]
+
+
+def network(out=1, dropout=0.0):
+    return nn.Sequential(nn.Linear(2, 8, rng=0), nn.Tanh(), nn.Dropout(dropout, rng=1), nn.Linear(8, out, rng=2))
+
+
+def trained(compile, loss=None, out=1, classes=0, epochs=4, make=tn.optim.Adam, dropout=0.0, **options):
+    model = network(out, dropout)
+    trainer = Trainer(model, loss or nn.MSELoss(), make(model.parameters(), lr=0.01), rng=0, compile=compile, **options)
+    history = trainer.fit(*data(classes=classes), epochs=epochs, batch_size=16, validation_data=data(10, classes))
+    return trainer, history
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"dropout": 0.3}, {"make": tn.optim.SGD}, {"loss": nn.CrossEntropyLoss(), "out": 3, "classes": 3},
+    {"loss": nn.HuberLoss(), "metrics": ["r2"]},
+], ids=["plain", "dropout", "sgd", "labels", "metrics"])  # fmt: skip
+def test_it_trains_as_the_uncompiled_one(options):
+    compiled, a = trained("auto", **options)
+    plain, b = trained(False, **options)
+    assert "compiled: 4 runs compared" in repr(compiled.step)  # two shapes of batches, twice each
+    assert "not compiled: compile=False" in repr(plain.step)
+    for name in set(a) - {"seconds"}:
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-9)
+    for p, q in zip(compiled.model.parameters(), plain.model.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-9, atol=1e-12)
+
+
+def test_a_schedule_and_a_change_of_the_rate_are_followed():
+    class Slower(Callback):
+        def on_epoch_end(self, trainer, record):
+            trainer.optimizer.param_groups[0]["lr"] *= 0.5
+
+    for make in (Slower, lambda: None):
+        runs = []
+        for compile in ("auto", False):
+            model = network()
+            optimizer = tn.optim.Adam(model.parameters(), lr=0.05)
+            callback = make() or Scheduler(tn.optim.StepLR(optimizer, 2))
+            Trainer(model, nn.MSELoss(), optimizer, rng=0, callbacks=[callback], compile=compile).fit(*data(), epochs=5)
+            runs.append(model.state_dict())
+        for name, x in runs[0].items():
+            np.testing.assert_allclose(x, runs[1][name], rtol=1e-9)
+
+
+class Own(nn.Module):
+    def __init__(self, look=False):
+        self.layer = network()
+        self.look = look
+
+    def forward(self, x):
+        y = self.layer(x)
+        return y * (2.0 if self.look and float(np.sum(y)) > 0 else 1.0)
+
+
+def fit(model, compile, loss=None, **options):
+    trainer = Trainer(model, loss or nn.MSELoss(), tn.optim.SGD(model.parameters(), lr=0.01), rng=0, compile=compile, **options)
+    trainer.fit(*data(), epochs=2)
+    return trainer
+
+
+def test_a_persons_own_module_is_compiled_when_asked_for():
+    assert "Own is not one of tinynet's modules; compile=True" in repr(fit(Own(), "auto").step)
+    trainer = fit(Own(), True)
+    assert "compiled: 4 runs" in repr(trainer.step)
+    np.testing.assert_allclose(fit(Own(), False).predict(data()[0]), trainer.predict(data()[0]), rtol=1e-12)
+    with pytest.raises(RecordingError, match=r"test_training_compiled\.py, line \d+ looks at a value"):
+        fit(Own(look=True), True)
+
+
+def test_other_code_of_a_person_is_run_as_it_is():
+    class Clip(Callback):
+        def on_backward_end(self, trainer):
+            tn.optim.clip_grad_norm_(trainer.model.parameters(), 0.1)
+
+    hooked = network()
+    hooked[1].register_forward_hook(lambda module, args, output: None)
+    assert "callback acts on the gradients" in repr(fit(network(), "auto", callbacks=[Clip()]).step)
+    assert "a hook is registered on Tanh" in repr(fit(hooked, "auto").step)
+    assert "no module" in repr(fit(network(), "auto", loss=lambda p, y: np.mean(np.square(p - y))).step)
+    clipped = [fit(network(), compile, callbacks=[Clip()]) for compile in (True, False)]
+    assert "compiled: 4" in repr(clipped[0].step)
+    np.testing.assert_allclose(*(trainer.predict(data()[0]) for trainer in clipped), rtol=1e-12)
+
+
+def test_it_falls_back_with_one_warning(monkeypatch):
+    monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: np.tanh(x) * (1.0 if float(np.sum(x)) < 1e9 else 2.0))
+    with pytest.warns(RuntimeWarning, match="the training step is not compiled: .* looks at a value") as caught:
+        trainer = fit(network(), "auto")
+    assert len(caught) == 1
+    assert "not compiled: " in repr(trainer.step)
+    np.testing.assert_array_equal(trainer.predict(data()[0]), fit(network(), False).predict(data()[0]))

@@ -1,0 +1,60 @@
+"""Calls are dropped whose results nobody needs: nobody reads them, or all of it is written anew before anybody does.
+
+    t0[8] = np.exp(x0[8])
+    t1[8] = np.zeros_like(t0[8])      →   t1[8] = np.add(x0[8], x0[8])
+    t1[8] = np.add(x0[8], x0[8])          return t1[8]
+    return t1[8]
+
+Outputs are needed, and so is what arrays from outside hold at the end.
+"""
+
+from tinynet.compiler.passes.accesses import is_gapless, span
+from tinynet.compiler.program import Buffer, Program, View
+
+__all__ = ["dead"]
+
+
+def dead(program: Program) -> Program:
+    """The program without the calls that nobody needs."""
+    needed: dict[Buffer, _Bytes] = {}
+
+    def of(view: View) -> _Bytes:
+        buffer = view.buffer
+        if buffer not in needed:
+            needed[buffer] = _Bytes([(0, buffer.array.nbytes)] if buffer.kind == "outside" else [])
+        return needed[buffer]
+
+    for view in program.outputs:
+        of(view).add(*span(view))
+    calls = []
+    for call in reversed(program.calls):
+        if call.kept or any(of(view).meet(*span(view)) for view in call.out):
+            calls.append(call)
+            if not call.updates:
+                for view in call.out:
+                    if is_gapless(view):
+                        of(view).remove(*span(view))
+            for view in call.reads():
+                of(view).add(*span(view))
+    return Program(calls[::-1], program.inputs, program.outputs)
+
+
+class _Bytes:
+    """A set of bytes of a buffer, as spans without common bytes."""
+
+    def __init__(self, spans: list[tuple[int, int]]) -> None:
+        self._spans = spans
+
+    def meet(self, first: int, last: int) -> bool:
+        """Whether some of the bytes of a span are in the set."""
+        return any(begin < last and first < end for begin, end in self._spans)
+
+    def add(self, first: int, last: int) -> None:
+        """Put the bytes of a span in."""
+        self.remove(first, last)
+        self._spans.append((first, last))
+
+    def remove(self, first: int, last: int) -> None:
+        """Take the bytes of a span out."""
+        parts = ((begin, min(end, first)) for begin, end in self._spans), ((max(begin, last), end) for begin, end in self._spans)
+        self._spans = [(begin, end) for part in parts for begin, end in part if begin < end]
