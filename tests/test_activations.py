@@ -187,6 +187,27 @@ def test_limits(name):
     assert (left, right) == expected
 
 
+@pytest.mark.parametrize(("name", "expected"), {"sigmoid": (0, 1), "logsigmoid": (-np.inf, 0), "relu": (0, np.inf)}.items())
+def test_values_and_slopes_at_infinity(name, expected):
+    x = tn.tensor([-np.inf, np.inf], requires_grad=True)
+    y = ACTIVATIONS[name][0](x)
+    y.backward([1.0, 10.0])
+    np.testing.assert_array_equal(y.data, expected)
+    np.testing.assert_array_equal(x.grad, {"sigmoid": [0, 0], "logsigmoid": [1, 0], "relu": [0, 10]}[name])
+
+
+@pytest.mark.parametrize("n", [1024, 1025, 65537])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_relu_of_any_size(n, dtype):
+    x = tn.tensor(np.random.default_rng(4).normal(size=n).astype(dtype), requires_grad=True)
+    x.data[:3] = [0.0, np.inf, -np.inf]
+    v = np.random.default_rng(5).normal(size=n).astype(dtype)
+    y = F.relu(x)
+    y.backward(v)
+    np.testing.assert_array_equal(y.data, np.where(x.data > 0, x.data, 0))
+    np.testing.assert_array_equal(x.grad, np.where(x.data > 0, v, 0))
+
+
 @pytest.mark.parametrize("name", [name for name in ACTIVATIONS if "softmax" not in name])
 def test_nan_stays_nan(name):
     y = ACTIVATIONS[name][0](np.array([np.nan, 1.0]))

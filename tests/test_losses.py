@@ -129,6 +129,34 @@ def test_gradients_against_finite_differences(loss, inputs):
     assert tn.testing.gradcheck(loss, inputs, order=2)
 
 
+@pytest.mark.parametrize(
+    ("loss", "inputs"),
+    [
+        (lambda x: F.binary_cross_entropy_with_logits(x, HARD[:2], reduction="sum"), [np.array([[0.0, -1.5, 2.0]] * 2)]),
+        (lambda x, q: F.cross_entropy(x, q), [X[:2], SHARES[:2]]),
+        (lambda x: F.cross_entropy(x, VALID[:2]), [X[:2]]),
+    ],
+    ids=["logits", "shares", "labels"],
+)
+def test_third_derivatives_against_finite_differences(loss, inputs):
+    assert tn.testing.gradcheck(loss, inputs, order=3)
+
+
+@pytest.mark.parametrize("classes", [2, 256, 257])
+def test_cross_entropy_of_few_and_of_many_classes(classes):
+    rng = np.random.default_rng(2)
+    against_torch("cross_entropy", rng.normal(size=(5, classes)) * 3, rng.integers(0, classes, 5))
+    against_torch("cross_entropy", rng.normal(size=(5, classes)) * 3, F.softmax(rng.normal(size=(5, classes))))
+
+
+@pytest.mark.parametrize("n", [32768, 32769])
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_the_mean_and_sum_of_many_losses(n, reduction):
+    x = np.random.default_rng(3).normal(size=n)
+    expected = math.fsum(np.square(x)) / (n if reduction == "mean" else 1)
+    assert float(F.mse_loss(x, np.zeros(n), reduction=reduction)) == pytest.approx(expected, rel=1e-14)
+
+
 # Conventions at edges ------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +206,14 @@ def test_the_mean_of_ignored_labels_alone_is_zero(loss):
 # The ends of the number range ----------------------------------------------------------------------------------------
 
 
+@given(st.floats(-700, 700))
+def test_the_gradient_of_logits_has_relative_accuracy_where_it_is_small(x):
+    logit = tn.tensor(x, requires_grad=True)
+    F.binary_cross_entropy_with_logits(logit, np.array(0.0)).backward()
+    e = math.exp(-abs(x))
+    assert float(logit.grad) == pytest.approx((1 if x >= 0 else e) / (1 + e), rel=4e-16 * (1 + abs(x)))
+
+
 @given(st.floats(-700, 700), st.sampled_from([0.0, 1.0]))
 def test_logits_with_hard_targets_have_relative_accuracy(x, target):
     wrong_way = -x if target else x
@@ -220,6 +256,12 @@ def test_cross_entropy_with_masked_logits():
     loss.backward()
     assert loss.item() == pytest.approx(math.log(2))
     np.testing.assert_allclose(x.grad, [[0.5, 0.0, -0.5]])
+    x.grad = None
+    loss = F.cross_entropy(x, np.array([[0.25, 0.0, 0.75]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(2))
+    np.testing.assert_allclose(x.grad, [[0.25, 0.0, -0.25]])
+    assert F.cross_entropy(x, np.array([1])).item() == np.finfo(float).max
 
 
 # Bad input -----------------------------------------------------------------------------------------------------------

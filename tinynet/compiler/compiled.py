@@ -78,8 +78,10 @@ class Compiled:
             return self._step(*args, **kwargs)
         with self._lock:
             last = self._last
-            if last is not None and last.ready and not kwargs and last.grad is grad and last.takes(args) and last.holds():
-                return last.run(args)
+            if last is not None and not kwargs and last.grad is grad:
+                arrays = last.arrays(args)
+                if arrays is not None and last.ready and last.holds():
+                    return last.run(arrays)
             return self._by_signature(args, kwargs)
 
     def _by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -88,7 +90,7 @@ class Compiled:
         for variant in variants:
             if variant.ready and variant.holds():
                 self._last = variant
-                return variant.run([x for _, x in leaves((args, kwargs)) if is_array(x)])
+                return variant.run(_arrays(args, kwargs))
         if self.recordings >= MOST_RECORDINGS and not self._check:
             self._warn(signature)
             return self._step(*args, **kwargs)
@@ -115,7 +117,7 @@ class Compiled:
                 break
         truth = recording.outcome()
         recording.rewind()
-        result = variant.run([x for _, x in leaves((args, kwargs)) if is_array(x)])
+        result = variant.run(_arrays(args, kwargs))
         place, deviation = recording.compared(truth, variant.outcome())
         self.deviation = max(self.deviation, deviation)
         if place:
@@ -150,6 +152,11 @@ class Compiled:
             f"The shapes of its arguments are {shapes} this time; give arrays of few shapes, and what changes as arrays: each "
             "Python number is a part of what is recorded."
         )
+
+
+def _arrays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The arrays among arguments of any structure."""
+    return [x._array if isinstance(x, Tensor) else x for _, x in leaves((args, kwargs)) if is_array(x)]
 
 
 def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

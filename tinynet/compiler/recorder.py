@@ -122,6 +122,8 @@ class Recorder:
         if result is None:
             return self._note(Call(function, views, named, (), kept=True))  # it is there to check its operands
         results = result if isinstance(result, tuple | list) else (result,)
+        if result is results and len(result) == 1:
+            function, views = _only, (function, *views)
         arrays = [self._result(x, function) for x in results]
         fresh = [id(root_of(array)) not in self._buffers for array in arrays]
         if any(fresh):
@@ -281,6 +283,12 @@ class Draw:
         present = as_generator(None)
         args = tuple(present if hasattr(x, "bit_generator") else x for x in args)
         return self.function(*args, **{k: present if hasattr(x, "bit_generator") else x for k, x in kwargs.items()})
+
+
+def _only(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """The one thing in what a function returns."""
+    (result,) = function(*args, **kwargs)
+    return result
 
 
 def _array(x: Any) -> Array:

@@ -48,21 +48,23 @@ class Variant:
         self._single = recording.result if type(recording.result) is Result else None
         self._revision = -1
 
-    def takes(self, args: tuple[Any, ...]) -> bool:
-        """Whether the arguments are plain arrays and tensors of the kind that was recorded."""
+    def arrays(self, args: tuple[Any, ...]) -> list[Any] | None:
+        """The arrays of arguments that are plain arrays and tensors of the kind that was recorded; None for others."""
         expected = self._expected
         if expected is None or len(args) != len(expected):
-            return False
-        for x, (kind, shape, dtype) in zip(args, expected, strict=True):
+            return None
+        arrays = []
+        for x, (kind, shape, dtype) in zip(args, expected):  # noqa: B905
             if type(x) is not kind:
-                return False
+                return None
             if kind is Tensor:
                 if x._node is not None:
-                    return False
+                    return None
                 x = x._array
             if x.shape != shape or x.dtype is not dtype:
-                return False
-        return True
+                return None
+            arrays.append(x)
+        return arrays
 
     def confirm(self, cleared: set[Any], ready: bool) -> None:
         """The step was seen to repeat itself, and to clear the gradients of some tensors before they could matter."""
@@ -86,17 +88,16 @@ class Variant:
         """What the recording depends on and is another now."""
         return ", ".join(x.described() for x in self.recording.owners if not x.holds())
 
-    def run(self, arguments: Any) -> Any:
-        """Replay with new arguments: arrays, or tensors."""
-        replay = self.replay
+    def run(self, arrays: list[Any]) -> Any:
+        """Replay with new arguments, one for each that is an array."""
         entering = self.recording.entering
         if entering:
-            arguments = [*arguments, *(tensor.grad for tensor in entering)]
-        for fill, x in zip(self._fill, arguments, strict=True):
-            fill(..., x._array if isinstance(x, Tensor) else x)
-        replay()
-        for tensor, g in self._leaving:
+            arrays = [*arrays, *(tensor.grad for tensor in entering)]
+        for fill, x in zip(self._fill, arrays):  # noqa: B905
+            fill((), x)
+        for tensor, g in self._leaving:  # before the calls: who finds out why one of them failed wants to see gradients
             tensor.grad = g
+        self.replay()
         return self._result(self._single) if self._single is not None else mapped(self._result, self.recording.result)
 
     def _result(self, x: Any) -> Any:

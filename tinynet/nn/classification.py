@@ -22,6 +22,8 @@ def cross_entropy(
 ) -> Any:
     """-Σ q · log softmax(input) over the classes, with q the target's probabilities, or 1 for its label.
 
+    A logit of -inf rules its class out; where the target is such a class, the loss is the largest finite number.
+
     Parameters
     ----------
     input : array or Tensor, shape (C,), (N, C) or (N, C, d1, ...)

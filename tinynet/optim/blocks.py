@@ -54,7 +54,7 @@ class Block:
         self.data: Array = np.concatenate([p.data for p in params], axis=None)
         self.grad: Array = np.empty_like(self.data)
         self._members = list(zip(params, self._unflatten(self.data), self._shapes, strict=True))
-        self._gradients = self._unflatten(self.grad)
+        self._places = self._unflatten(self.grad)
         for p, data, _ in self._members:
             p.data = data
         saved = dict(states[0])
@@ -84,21 +84,28 @@ class Block:
             data, grad = self.data[part], self.grad[part]
             self.parts.append((data, grad, scratch[: data.size], {name: x[part] for name, x in self.state.items()}))
 
-    def gather(self) -> bool | None:
-        """Copy the parameters' gradients to `grad`, and tell whether there are any; `None` if the block must be made anew.
+    def gradients(self) -> list[Array] | None:
+        """The gradient of each parameter; none if no parameter has one, and `None` if the block must be made anew.
 
         It must where only some of the parameters have a gradient, where a parameter's ``.data`` was replaced, and where a
         gradient has a wrong shape.
         """
-        found = 0
-        for (p, data, shape), grad in zip(self._members, lifted(self._gradients), strict=True):
+        found = []
+        for p, data, shape in self._members:
             g = p.grad
-            if g is not None and p.requires_grad:
+            if g is not None and p._node is not None:
                 if p._array is not data or g.shape != shape:
                     return None
-                grad[...] = g
-                found += 1
-        return found > 0 if found in (0, len(self._members)) else None
+                found.append(g)
+        return found if not found or len(found) == len(self._members) else None
+
+    def gather(self) -> bool | None:
+        """Copy the gradients to `grad`, and tell whether there are any; `None` as in `gradients`."""
+        found = self.gradients()
+        if found:
+            for place, g in zip(lifted(self._places), found, strict=True):
+                place[...] = g
+        return None if found is None else bool(found)
 
     def states(self) -> list[dict[str, Any]]:
         """For each parameter its step count and its slices of the state, in its shape; empty before the first step."""

@@ -108,7 +108,7 @@ def _norm(arrays: list[Array], order: float) -> Any:
     """The norm of the arrays as of one vector, scaled by its largest element so that no power overflows."""
     if not sum(g.size for g in arrays):
         return np.float64(0)
-    sizes = np.abs(np.concatenate(arrays, axis=None, dtype=np.float64))
+    sizes = np.abs(np.concatenate(arrays, axis=None)).astype(np.float64)
     largest = np.maximum.reduce(sizes)
     if order == np.inf:
         return largest

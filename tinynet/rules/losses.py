@@ -152,7 +152,7 @@ def _expected(log_p: Any, shares: Any, reduction: str) -> Any:
     return sum_of_all / _samples(log_p) if reduction == "mean" else sum_of_all
 
 
-def _samples(x: Any) -> int:
+def _samples(x: Any) -> Any:
     return x.size // x.shape[-1]
 
 
@@ -201,10 +201,10 @@ def shares_of_labels(labels: Any, classes: int, dtype: Any, mean: bool) -> Any:
     named = labels.ravel()
     positions = starts(named.size, classes) + named
     there = named >= 0
-    n = np.count_nonzero(there)
+    n = int(np.count_nonzero(there))
     if n < named.size:
         positions = positions[there]
-    shares = np.zeros(named.size * classes, np.result_type(dtype, np.float16))
+    shares = np.zeros(named.size * classes, dtype if dtype.kind == "f" else np.float64)
     shares[positions] = 1 / max(n, 1) if mean else 1
     return shares.reshape(*labels.shape, classes)
 

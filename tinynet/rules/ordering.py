@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.indexing import scatter, with_values
-from tinynet.rules.shapes import along, as_is, as_positions, axis_in
+from tinynet.rules.primitive import primitive
+from tinynet.rules.shapes import along, as_is, as_plain, axis_in
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
@@ -61,13 +62,19 @@ def _flat_unless(axis: int | None, fun: Callable[..., Any], a: Any) -> tuple[Any
     return (np.ravel(a), 0) if axis is None or (a.ndim == 0 and axis in (0, -1)) else (a, axis_in(fun, a, axis))
 
 
+@primitive
+def _brought_inside(indices: Any, n: int, mode: Any) -> Any:
+    """Positions on an axis of length n, counted from either end, as positions from 0 to n - 1."""
+    return np.take(np.arange(n), indices, mode=mode)
+
+
 @composed(np.take)
 def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode: str = "raise") -> Any:
     """The elements at positions of an axis: ``a[:, indices]``."""
     a, axis = _flat_unless(axis, np.take, a)
     n = a.shape[axis]
     try:  # NumPy's own reading of the indices: a boolean is 0 or 1, and modes may bring them inside
-        positions = np.take(np.arange(n), indices, mode=mode)  # type: ignore[call-overload]
+        positions = _brought_inside(as_plain(indices), n, mode)
     except IndexError:
         raise IndexError(
             f"np.take on shape {a.shape}: not all indices are among the {n} of axis {axis}; mode='clip' and mode='wrap' bring "
@@ -80,7 +87,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     """The elements at positions that differ from slice to slice, as `numpy.argsort` gives them."""
     arr, axis = _flat_unless(axis, np.take_along_axis, arr)
-    positions = np.asarray(indices) if isinstance(indices, list) else as_positions(indices)
+    positions = as_plain(indices)
     if positions.dtype.kind not in "iu":
         raise IndexError(f"np.take_along_axis: indices are integers, not {positions.dtype}; np.argsort and np.argmax give such")
     if positions.ndim != arr.ndim:
@@ -112,7 +119,7 @@ def _extract(condition: Any, arr: Any) -> Any:
 def _choose(a: Any, choices: Any, out: None = None, mode: str = "raise") -> Any:
     """Element by element the one of the arrays whose number `a` has."""
     n = len(choices)
-    which = np.choose(as_positions(a), np.arange(n), mode=mode)  # type: ignore[call-overload]
+    which = np.choose(as_plain(a), np.arange(n), mode=mode)  # type: ignore[call-overload]
     result = np.where(which == 0, choices[0], 0)
     for i in range(1, n):
         result = np.where(which == i, choices[i], result)
@@ -126,7 +133,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         raise ValueError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices; each choice has one condition")
     result = default
     for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
-        if as_positions(condition).dtype != np.bool_:
+        if as_plain(condition).dtype != np.bool_:
             raise TypeError("np.select: a condition must be of booleans; make it with a comparison")
         result = np.where(condition, choice, result)
     return result
@@ -137,16 +144,16 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
     """Functions of the elements for which their conditions hold; no function sees an element that is not its own."""
     if np.isscalar(condlist) or (np.ndim(x) and not isinstance(condlist[0], list | np.ndarray)):  # as NumPy has it
         condlist = [condlist]
-    conditions = [np.asarray(condition, dtype=bool) for condition in condlist]
+    conditions = [as_plain(condition).astype(bool) for condition in condlist]
     conditions = [condition if condition.ndim else np.broadcast_to(condition, np.shape(x)) for condition in conditions]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     if len(funclist) != len(conditions):
         raise ValueError(f"np.piecewise: {len(funclist)} functions for {len(conditions)} conditions, and one more for the rest")
-    result = withas_positions(x, 0, ...)
+    result = with_values(x, 0, ...)
     for condition, f in zip(conditions, funclist, strict=True):
         if condition.any():
-            result = withas_positions(result, as_is(f(x[condition], *args, **kw) if callable(f) else f), condition)
+            result = with_values(result, as_is(f(x[condition], *args, **kw) if callable(f) else f), condition)
     return result
 
 
@@ -156,7 +163,7 @@ def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> A
 @composed(np.bincount)
 def _bincount(x: Any, /, weights: Any = None, minlength: int = 0) -> Any:
     """How often each integer occurs, or the sum of the weights with which it does."""
-    x = as_positions(x)
+    x = as_plain(x)
     counts = np.bincount(x, minlength=minlength)
     if weights is None:
         return counts

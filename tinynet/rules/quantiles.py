@@ -12,7 +12,7 @@ from tinynet.rules.checks import refuse
 from tinynet.rules.elementwise import cast
 from tinynet.rules.primitive import primitive
 from tinynet.rules.reductions import Axis, reduced_last
-from tinynet.rules.shapes import as_is, axes_in
+from tinynet.rules.shapes import as_is, as_plain, axes_in
 from tinynet.rules.table import Interval, composed, name_of
 
 __all__ = ["order_statistics", "rank"]
@@ -71,7 +71,7 @@ def rank(q: Any, n: Any, method: Any = "linear") -> Any:
 
 
 def _slope(out: Any, n: Any, method: str) -> Any:
-    n = np.asarray(n)[..., None]
+    n = as_plain(n)[..., None]
     return np.where((out > 0) & (out < n - 1), n + _SLOPES.get(method, -n), 0)
 
 

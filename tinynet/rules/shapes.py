@@ -11,12 +11,17 @@ from tinynet.errors import ShapeError
 from tinynet.rules.primitive import primitive
 from tinynet.rules.table import composed, name_of, rule
 
-__all__ = ["along", "as_is", "axes_in", "axis_in", "pad_constant"]
+__all__ = ["along", "as_is", "as_plain", "axes_in", "axis_in", "pad_constant"]
 
 
 def as_is(x: Any) -> Any:
     """The array, of whatever type, or what NumPy makes of numbers and lists."""
     return x if hasattr(x, "shape") else np.asarray(x)
+
+
+def as_plain(x: Any) -> Any:
+    """The array without a graph, for where no gradient flows, such as positions; one that records what is done to it stays."""
+    return x if hasattr(x, "records") else np.asarray(x)
 
 
 def axis_in(fun: Callable[..., Any], x: Any, axis: Any) -> int:

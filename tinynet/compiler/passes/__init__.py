@@ -2,13 +2,18 @@
 
 from collections.abc import Callable
 
+from tinynet.compiler.passes.algebra import algebra
+from tinynet.compiler.passes.constants import constants
+from tinynet.compiler.passes.copies import copies
+from tinynet.compiler.passes.dead import dead
+from tinynet.compiler.passes.equal import equal
 from tinynet.compiler.passes.scalars import scalars
 from tinynet.compiler.passes.tiles import tiles
 from tinynet.compiler.program import Program
 
 __all__ = ["PASSES", "optimized"]
 
-PASSES: tuple[Callable[[Program], Program], ...] = (scalars, tiles)
+PASSES: tuple[Callable[[Program], Program], ...] = (dead, constants, algebra, equal, copies, scalars, tiles)
 
 
 def optimized(program: Program) -> Program:

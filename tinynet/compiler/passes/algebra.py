@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.compiler.program import Buffer, Call, Program, View, copy_to
+from tinynet.compiler.program import Call, Program, View, copy_to
 
 __all__ = ["algebra"]
 
@@ -44,7 +44,7 @@ def algebra(program: Program) -> Program:
             before = inverted.get(x)
             if before is not None and before.function is call.function and out.dtype == before.args[0].dtype:
                 call = _copy(call, before.args[0])
-            elif isinstance(x, View) and not (writes[x.buffer] - (x.buffer.kind == "inside")) and writes[out.buffer] == 1:
+            elif writes[x.buffer] == (x.buffer.kind == "inside") and writes[out.buffer] == 1:
                 inverted[out] = call
         elif _is_plain(call) and len(call.args) == 2:
             call = _simplified(call)
@@ -61,8 +61,6 @@ def _simplified(call: Call) -> Call:
     """A cheaper call of the same value where one operand is a constant number."""
     x, y = call.args
     (out,) = call.out
-    if call.function in (np.multiply, np.add) and not isinstance(y, View):
-        pass
     number = _number(y)
     if number is None and call.function in (np.multiply, np.add):
         x, y, number = y, x, _number(x)
@@ -70,7 +68,7 @@ def _simplified(call: Call) -> Call:
         return call
     if call.function in CHANGES_NOTHING and CHANGES_NOTHING[call.function](number):
         return _copy(call, x)
-    if call.function is np.divide and abs(frexp(number)[0]) == 0.5 and _is_exact(1 / number, out.dtype):
+    if call.function is np.divide and abs(frexp(number)[0]) == 0.5 and _are_normal(out.dtype, number, 1 / number):
         return Call(np.multiply, (x, 1 / number), {}, call.out, in_place=call.in_place, line=call.line)
     return call
 
@@ -79,11 +77,12 @@ def _number(x: Any) -> float | None:
     """The number that an operand is, whenever the program runs."""
     if isinstance(x, View) and x.buffer.kind == "constant" and x.size == 1 and x.dtype.kind in "fiu":
         return float(x.on(x.buffer.array).reshape(()))
-    return float(x) if isinstance(x, int | float | np.integer | np.floating) and not isinstance(x, bool) else None
+    return x if isinstance(x, float) or (isinstance(x, int) and not isinstance(x, bool) and abs(x) < 2**53) else None
 
 
-def _is_exact(number: float, dtype: np.dtype[Any]) -> bool:
-    return dtype.kind == "f" and bool(np.finfo(dtype).tiny <= abs(number) <= np.finfo(dtype).max)
+def _are_normal(dtype: np.dtype[Any], *numbers: float) -> bool:
+    """Whether powers of two are normal numbers of a dtype, which then holds them exactly."""
+    return dtype.kind == "f" and all(np.finfo(dtype).tiny <= abs(x) <= np.finfo(dtype).max for x in numbers)
 
 
 def _copy(call: Call, x: View) -> Call:

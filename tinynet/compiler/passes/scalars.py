@@ -12,6 +12,8 @@ itself has two: for arrays, and, as Python, for its own single numbers.
 
 from collections import Counter
 
+import numpy as np
+
 from tinynet.compiler.passes.accesses import span
 from tinynet.compiler.program import Buffer, Call, Program, View, copy_to
 from tinynet.compiler.scalars import FORMULAS, Scalars, place
@@ -73,8 +75,8 @@ def _meet(some: tuple[View, ...], others: list[View]) -> bool:
 
 
 def _joined(group: list[Call], uses: Counter[Buffer]) -> list[Call]:
-    if len(group) < 2:
-        return group
+    if not any(isinstance(call.function, np.ufunc) for call in group):
+        return group  # copies alone are as quick as they are
     here = Counter(view.buffer for call in group for view in (*call.reads(), *call.out))
     private = dict.fromkeys(buffer for buffer, n in here.items() if buffer.kind == "inside" and n == uses[buffer])
     return [Scalars(group, private)]
