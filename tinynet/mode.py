@@ -1,10 +1,10 @@
 """The mode in which operations run: whether they build a graph, and who writes down the NumPy calls, if somebody does.
 
 One context variable holds both, so that threads and coroutines do not disturb each other. A recorder is the compiler's
-(`tinynet.compiler`); the rest of the library knows five things to do with it, which cost nothing where there is none:
-`lifted` makes a step's own arrays visible to it, `unrecorded` is for what happens once, `depends` names what the record
-holds good for, `effect` stands for Python code that is to run again at each replay, and `revised` tells that something a
-record may depend on has changed.
+(`tinynet.compiler`); the rest of the library knows six things to do with it, which cost nothing where there is none:
+`lifted` makes a step's own arrays visible to it, `meet` the gradients of tensors, `unrecorded` is for what happens once,
+`depends` names what the record holds good for, `effect` stands for Python code that is to run again at each replay, and
+`revised` tells that something a record may depend on has changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["MODE", "REVISION", "Mode", "depends", "effect", "lifted", "revised", "unrecorded"]
+__all__ = ["MODE", "REVISION", "Mode", "depends", "effect", "lifted", "meet", "revised", "unrecorded"]
 
 
 class Mode(NamedTuple):
@@ -44,6 +44,14 @@ def _lifted(x: Any, recorder: Any) -> Any:
     if type(x) in (tuple, list):
         return type(x)(_lifted(item, recorder) for item in x)
     return {key: _lifted(item, recorder) for key, item in x.items()} if type(x) is dict else x
+
+
+def meet(tensors: Iterable[Any]) -> None:
+    """Tell the recorder of tensors, before their gradients are used or cleared."""
+    recorder = MODE.get()[1]
+    if recorder is not None:
+        for tensor in tensors:
+            recorder.tensor(tensor)
 
 
 @contextmanager

@@ -105,20 +105,20 @@ class Compiled:
         had = {x for variant in candidates for x in variant.recording.met if x.grad is not None}
         recording = record(self._step, args, kwargs, [variant.recording for variant in candidates])
         self.recordings += 1
-        variant = Variant(recording, MODE.get().grad, None if kwargs else args)
-        for earlier in candidates:
-            if earlier.recording.entering.keys() == recording.entering.keys():
-                what = earlier.recording.difference(recording)
-                if what:
-                    recording.rewind()
-                    raise RecordingError(f"{self._name} cannot be replayed: {what}")
-                variants.remove(earlier)
-                variant.confirm({x for x in had if recording.met.get(x) is None}, ready=not self._check)
-                break
+        variant = next((v for v in candidates if v.recording.entering.keys() == recording.entering.keys()), None)
+        if variant is None:
+            variant = Variant(recording, MODE.get().grad, None if kwargs else args)
+        else:
+            what = variant.recording.difference(recording)
+            if what:
+                recording.rewind()
+                raise RecordingError(f"{self._name} cannot be replayed: {what}")
+            variants.remove(variant)
+            variant.confirm(had - recording.entering.keys(), ready=not self._check)
         truth = recording.outcome()
         recording.rewind()
         result = variant.run(_arrays(args, kwargs))
-        place, deviation = recording.compared(truth, variant.outcome())
+        place, deviation = recording.compared(truth, variant.outcome(recording))
         self.deviation = max(self.deviation, deviation)
         if place:
             recording.rewind()

@@ -14,6 +14,7 @@ Arrays from outside and constants lie where they are.
 
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
@@ -40,6 +41,15 @@ class Memory(dict[Buffer, Array]):
     def __init__(self) -> None:
         super().__init__()
         self.count = self.size = self.without_reuse = 0
+        self._made: dict[Any, Array] = {}
+
+    def array(self, view: View) -> Array:
+        """The array that a view is; the same object for the same elements, by which a ufunc sees that it works in place."""
+        root = self[view.buffer]
+        key = (id(root), *view[1:])
+        if key not in self._made:
+            self._made[key] = root if view[2:] == (root.shape, root.strides, root.dtype) and not view.offset else view.on(root)
+        return self._made[key]
 
     def __str__(self) -> str:
         return f"memory: {_bytes(self.size)} in {self.count} buffers, {_bytes(self.without_reuse)} without reuse"
@@ -99,9 +109,11 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
                 arena.give(offsets[buffer], sizes[buffer])
 
     ground = _aligned(arena.size)
+    made: dict[Any, Array] = {}
     for buffer, offset in offsets.items():
         array = buffer.array
-        memory[buffer] = np.ndarray(array.shape, array.dtype, ground, offset, array.strides)
+        how = (array.shape, array.dtype, ground, offset, array.strides)
+        memory[buffer] = made.setdefault((offset, array.shape, array.dtype, array.strides), np.ndarray(*how))
     memory.count, memory.size, memory.without_reuse = len(sizes), arena.size, sum(sizes.values())
     return memory
 
@@ -111,7 +123,7 @@ def _operand_to_overwrite(call: Call, out: View, last: dict[Buffer, int], i: int
     function = call.function
     if not isinstance(function, np.ufunc) or function.signature is not None or call.kwargs or len(call.out) > 1:
         return None
-    if out not in call.out or out[1:] != out.buffer.whole[1:]:
+    if out not in call.out or not out.shape:  # in place, a ufunc takes thrice as long for an array of no dimension
         return None
     for x in call.args:
         if isinstance(x, View) and last[x.buffer] == i and x[1:] == out[1:] == x.buffer.whole[1:]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from tinynet.compiler.calls import bound
 from tinynet.compiler.memory import plan
-from tinynet.compiler.program import Array, Program, View
+from tinynet.compiler.program import Program
 
 __all__ = ["Replay"]
 
@@ -22,25 +22,20 @@ class Replay:
     ----------
     calls : list of tuple
         ``(function, arguments)``, in order.
+    memory : Memory
+        Where the program's buffers lie.
     inputs, outputs : list of numpy.ndarray
         The arrays in the program's memory.
     """
 
     def __init__(self, program: Program) -> None:
-        self._memory = plan(program)
         self.program = program
+        self.memory = plan(program)
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         for call in program.calls:
-            self.calls += bound(call, self.array)
-        self.inputs = [self.array(buffer.whole) for buffer in program.inputs]
-        self.outputs = [self.array(view) for view in program.outputs]
-
-    def array(self, view: View) -> Array:
-        """The array that a view is in the program's memory."""
-        root = self._memory[view.buffer]
-        if view.shape == root.shape and view.strides == root.strides and view.dtype == root.dtype:
-            return root
-        return view.on(root)
+            self.calls += bound(call, self.memory.array)
+        self.inputs = [self.memory[buffer] for buffer in program.inputs]
+        self.outputs = [self.memory.array(view) for view in program.outputs]
 
     def __call__(self) -> None:
         """Run."""

@@ -1,7 +1,6 @@
 """Calls on large arrays that are made tile by tile, so that what one call leaves in the cache the next one finds there."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
 from itertools import pairwise
 
 from tinynet.compiler.memory import placed
@@ -87,9 +86,8 @@ class Tiles(Call):
         """The calls for some of the tiles, with temporaries of their own."""
         memory = placed(list(self.tile(0)), self.temporaries.values())
 
-        @cache
         def found(view: View) -> Array:
-            return view.on(memory[view.buffer]) if view.buffer in memory else array(view)
+            return memory.array(view) if view.buffer in memory else array(view)
 
         return [item for i in tiles for call in self.tile(i) for item in bound(call, found)]
 

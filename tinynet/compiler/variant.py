@@ -106,6 +106,6 @@ class Variant:
         value = self.replay.outputs[x.position].copy()
         return wrap(value, None) if x.is_tensor else value
 
-    def outcome(self) -> list[Any]:
-        """What the last run computed, in the order of `Recording.outcome`."""
-        return [x.copy() for x in self.replay.outputs] + [buffer.array.copy() for buffer in self.recording.before]
+    def outcome(self, recording: Recording) -> list[Any]:
+        """What the last run computed, in the order of the `Recording.outcome` of an equal recording."""
+        return [x.copy() for x in self.replay.outputs] + [buffer.array.copy() for buffer in recording.before]

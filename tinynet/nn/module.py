@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
-from tinynet.mode import depends, revised
+from tinynet.mode import depends, meet, revised
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.tensor import Tensor
 
@@ -194,6 +194,7 @@ class Module:
 
     def zero_grad(self) -> None:
         """Clear the gradient of every parameter: it becomes None."""
+        meet(self.parameters())
         for x in self.parameters():
             x.grad = None
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from tinynet.dtypes import REAL_KINDS
 from tinynet.errors import GradientError, ShapeError
-from tinynet.mode import depends, lifted, revised, unrecorded
+from tinynet.mode import depends, lifted, meet, revised, unrecorded
 from tinynet.optim.blocks import Block
 from tinynet.optim.groups import ParamGroup, validate
 from tinynet.tensor import Tensor
@@ -124,6 +124,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to None."""
+        meet(self._params())
         for p in self._params():
             p.grad = None
 
@@ -144,6 +145,7 @@ class Optimizer:
             If a parameter that is to be updated is no longer of a floating dtype. Nothing was changed then.
         """
         depends(self, "_blocks")
+        meet(self._params())
         ready = [block.gather() for block in self._blocks]
         if None in ready:
             with unrecorded():

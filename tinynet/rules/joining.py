@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.rules.shapes import along, as_is, as_plain, axes_in, axis_in
+from tinynet.rules.shapes import along, as_is, as_positions, axes_in, axis_in
 from tinynet.rules.table import composed, name_of, rule
 
 __all__: list[str] = []
@@ -193,11 +193,6 @@ def _insert(arr: Any, obj: Any, values: Any, axis: int | None = None) -> Any:
     old = np.arange(arr.size).reshape(arr.shape)
     new = arr.size + np.arange(values.size).reshape(values.shape)
     return np.concatenate([np.ravel(arr), np.ravel(values.astype(arr.dtype))])[np.insert(old, as_positions(obj), new, axis)]
-
-
-def as_positions(obj: Any) -> Any:
-    """Positions without a tensor, which NumPy would hand back here."""
-    return as_plain(obj) if hasattr(obj, "shape") else obj
 
 
 @composed(np.trim_zeros)

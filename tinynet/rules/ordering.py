@@ -7,7 +7,7 @@ import numpy as np
 
 from tinynet.rules.indexing import scatter, with_values
 from tinynet.rules.primitive import primitive
-from tinynet.rules.shapes import along, as_is, as_plain, axis_in
+from tinynet.rules.shapes import along, as_is, as_plain, as_positions, axis_in
 from tinynet.rules.table import composed, rule
 
 __all__: list[str] = []
@@ -74,7 +74,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: None = None, mode:
     a, axis = _flat_unless(axis, np.take, a)
     n = a.shape[axis]
     try:  # NumPy's own reading of the indices: a boolean is 0 or 1, and modes may bring them inside
-        positions = _brought_inside(as_plain(indices), n, mode)
+        positions = _brought_inside(as_positions(indices), n, mode)
     except IndexError:
         raise IndexError(
             f"np.take on shape {a.shape}: not all indices are among the {n} of axis {axis}; mode='clip' and mode='wrap' bring "

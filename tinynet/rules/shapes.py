@@ -11,7 +11,7 @@ from tinynet.errors import ShapeError
 from tinynet.rules.primitive import primitive
 from tinynet.rules.table import composed, name_of, rule
 
-__all__ = ["along", "as_is", "as_plain", "axes_in", "axis_in", "pad_constant"]
+__all__ = ["along", "as_is", "as_plain", "as_positions", "axes_in", "axis_in", "pad_constant"]
 
 
 def as_is(x: Any) -> Any:
@@ -22,6 +22,11 @@ def as_is(x: Any) -> Any:
 def as_plain(x: Any) -> Any:
     """The array without a graph, for where no gradient flows, such as positions; one that records what is done to it stays."""
     return x if hasattr(x, "records") else np.asarray(x)
+
+
+def as_positions(obj: Any) -> Any:
+    """`as_plain` of an array; lists and slices stay what they are."""
+    return as_plain(obj) if hasattr(obj, "shape") else obj
 
 
 def axis_in(fun: Callable[..., Any], x: Any, axis: Any) -> int:

@@ -1,6 +1,6 @@
 """A NaN must be seen before the update: `NonFiniteError`, the `Guard` that keeps the last finite weights, and the diagnosis."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -47,24 +47,25 @@ class Guard:
 
     Parameters
     ----------
-    parameters : iterable of Tensor
-        What the optimizer updates; checked and kept.
-    buffers : iterable of Tensor
-        What a forward pass may update; kept.
+    parameters : callable
+        Gives the tensors that the optimizer updates; checked and kept.
+    buffers : callable
+        Gives the tensors that a forward pass may update; kept.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor] = ()) -> None:
-        self._parameters = list(parameters)
-        self._buffers = list(buffers)
+    def __init__(self, parameters: Callable[[], Iterable[Tensor]], buffers: Callable[[], Iterable[Tensor]]) -> None:
+        self._find = parameters, buffers
         self._revision = -1
 
     def save(self) -> None:
         """Keep the values as they are now."""
-        if self._revision != REVISION.number:  # a tensor may have been given another array
+        if self._revision != REVISION.number:  # there may be other tensors, or one was given another array
             self._revision = REVISION.number
-            self._checked = [vector for vector, _ in _vectors(self._parameters)]
+            parameters, buffers = (list(find()) for find in self._find)
+            self._parameters = parameters
+            self._checked = [vector for vector, _ in _vectors(parameters)]
             self._kept, self._parts = [], []
-            for vector, members in _vectors([*self._parameters, *self._buffers]):
+            for vector, members in _vectors([*parameters, *buffers]):
                 kept = np.empty_like(vector)
                 self._kept.append((vector, kept))
                 self._parts += [(x, kept if x.data is vector else kept[place].reshape(x.shape)) for x, place in members]
@@ -82,7 +83,7 @@ class Guard:
 
     def bad_values(self) -> list[Tensor]:
         """The parameters that the update made not finite: those that it passed over, frozen ones say, are as they were."""
-        if all(map(is_finite, self._checked)):
+        if self._revision == REVISION.number and all(map(is_finite, self._checked)):
             return []
         return [x for x in self._parameters if x.grad is not None and x.requires_grad and not is_finite(x.data)]
 

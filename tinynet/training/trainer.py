@@ -122,6 +122,7 @@ class Trainer:
         self.stop_training = False
         self._compile: Compile = compile
         self._parts: tuple[Any, ...] = ()
+        self._guard = Guard(self._optimized, lambda: self.model.buffers())
         known = {id(x) for part in (model, loss) if isinstance(part, Module) for x in part.parameters()}
         if known.isdisjoint(id(x) for x in self._optimized()):
             raise ValueError(
@@ -253,7 +254,7 @@ class Trainer:
 
     def _train(self, data: Feed, rng: "Generator | None") -> dict[str, float]:
         """One epoch."""
-        guard = Guard(self._optimized(), self.model.buffers())  # anew: a callback may have added a group of parameters
+        guard = self._guard
         tally = _Tally(self.metrics)
         listeners = _listeners(self.callbacks, "on_batch_end")
         step = self._prepared()
