@@ -37,6 +37,30 @@ def test_passes_and_repeats(script):
     assert first.stderr == ""
 
 
+COMPILED_OR_NOT = """
+import functools, runpy, sys
+import tinynet as tn
+
+tn.Trainer.__init__ = functools.partialmethod(tn.Trainer.__init__, compile={compile})
+sys.argv = sys.argv[1:]
+sys.path.insert(0, sys.argv[0].rpartition("/")[0])
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_compiled_training_says_the_same(script):
+    needs_data(script)
+    outputs = []
+    for compile in (True, False):
+        command = [sys.executable, "-c", COMPILED_OR_NOT.format(compile=compile), str(EXAMPLES / script), "--quick"]
+        env = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "OMP_NUM_THREADS": "1"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=env)
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    assert outputs[0] == outputs[1]
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_another_seed_is_another_training(script):
     needs_data(script)

@@ -11,6 +11,7 @@ from tinynet.errors import GradientError
 from tinynet.graph import Node, enable_grad, is_grad_enabled, next_number, no_grad
 from tinynet.random import rewound, watched
 from tinynet.rules import Layout, Rule, name_of
+from tinynet.rules.checks import refuse
 from tinynet.rules.elementwise import identity
 from tinynet.rules.table import REAL
 from tinynet.tensor import Tensor, node_of, wrap
@@ -229,12 +230,14 @@ class _CheckpointCall:
         tensors = {node: x if isinstance(x, Tensor) else wrap(x, node) for node, x in zip(self._nodes, xs, strict=True)}
         with enable_grad(), rewound(self._draws):
             value = self.run(tensors)
-        same = self.parts.fit(value) and np.array_equal(self.parts.join(value), _as_array(out), equal_nan=True)
-        if not same or not set(self._nodes) <= _inputs(value, start).keys():
-            raise GradientError(
-                f"checkpoint: {name_of(self._f)} computed something else when it ran again in the backward pass; it must "
-                "depend on nothing that changes (generators are rewound that come from as_generator)"
-            )
+        complaint = (
+            f"checkpoint: {name_of(self._f)} computed something else when it ran again in the backward pass; it must "
+            "depend on nothing that changes (generators are rewound that come from as_generator)"
+        )
+        if not (self.parts.fit(value) and set(self._nodes) <= _inputs(value, start).keys()):
+            raise GradientError(complaint)
+        before, now = _as_array(out), self.parts.join(value)
+        refuse((now != before) & ((now == now) | (before == before)), GradientError, complaint)
         differentiable = isinstance(out, Tensor)
         pairs = zip(self.parts.of(value), self.parts.layout.apart(g), strict=True)
         roots, seeds = zip(*((node_of(y), v) for y, v in pairs if y.requires_grad), strict=True)

@@ -186,8 +186,8 @@ def behind_hooks(node: Any) -> Any:
 def hooked(g: Any, hooks: dict[int, Hook]) -> Any:
     """The cotangent after each hook has run: what it returned, if it returned something."""
     for function in list(hooks.values()):
-        plain = isinstance(g, np.ndarray | np.generic)
-        if plain:
+        plain = not hasattr(g, "requires_grad")
+        if isinstance(g, np.ndarray | np.generic):
             g = np.asarray(g).view()
             g.flags.writeable = False  # others may see the same array
         with no_grad() if plain else enable_grad():  # a hook may compute with tensors that require a gradient
@@ -196,7 +196,10 @@ def hooked(g: Any, hooks: dict[int, Hook]) -> Any:
             continue
         if np.shape(d) != g.shape:
             raise RuleError(f"a gradient hook returned shape {np.shape(d)} for a gradient of shape {g.shape}; it must keep it")
-        g = np.asarray(d).astype(g.dtype, casting="same_kind") if plain or not hasattr(d, "dtype") else d
+        if hasattr(g, "records"):  # d is such an array too, or a tensor of one
+            g = (d.data if hasattr(d, "requires_grad") else d).astype(g.dtype)
+        else:
+            g = np.asarray(d).astype(g.dtype, casting="same_kind") if plain or not hasattr(d, "dtype") else d
     return g
 
 

@@ -346,7 +346,7 @@ class Tensor(ArrayMethods):
             raise TypeError("copy: only a leaf can be copied; use .detach().copy(), or np.copy to stay in the graph")
         twin = object.__new__(type(self))
         memo[id(self)] = twin
-        twin._array, twin._node, twin.hooks = self._array.copy(), self._node, None
+        twin._array, twin._node, twin.hooks = self.data.copy(), self._node, None
         twin.grad = None if self.grad is None else self.grad.copy()
         return twin
 
@@ -555,7 +555,8 @@ def cotangent(output: Tensor, gradient: Any) -> Array:
                 f"a gradient is of one number, this tensor has shape {data.shape}; reduce it (.sum(), .mean()), or give a "
                 "cotangent of that shape (gradient= of backward, grad_outputs= of tn.autograd.grad)"
             )
-        seed: Array = lifted(np.array(1, dtype=data.dtype, ndmin=data.ndim))
+        # NumPy's own scalars compute in a fraction of the time of an array
+        seed: Array = lifted(np.array(1, dtype=data.dtype, ndmin=data.ndim) if data.ndim else data.dtype.type(1))
         return seed
     seed = _plain(gradient)
     seed = np.array(as_real(seed), dtype=data.dtype) if not hasattr(seed, "records") else seed.astype(data.dtype)

@@ -318,9 +318,9 @@ def _by_columns(trace: Trace) -> list[Any]:
 def _units(x: Tensor) -> Iterator[Any]:
     """The unit vectors in the space of a tensor."""
     for i in range(x.size):
-        unit = np.zeros_like(x.data, order="C")
-        unit.flat[i] = 1
-        yield unit
+        unit = np.zeros(x.size, x.dtype)
+        unit[i] = 1
+        yield unit.reshape(x.shape)
 
 
 def _only(i: int, v: Any, n: int) -> list[Any]:

@@ -330,7 +330,7 @@ def run(plan):
     for event, k in [("called", 0), *plan["events"]]:
         for twin in (compiled, plain):
             EVENTS[event](twin, k)
-        for _ in range(1 + k % 3):
+        for _ in range(2 + k % 3):
             batch = plain.batch(rng)
             generator = as_generator()
             before = generator.bit_generator.state

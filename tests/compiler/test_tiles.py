@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tinynet as tn
+from tinynet.compiler import threads
 from tinynet.compiler.passes.tiles import tiles
 from tinynet.compiler.recording import record
 from tinynet.compiler.replay import Replay
@@ -26,6 +27,7 @@ def small(monkeypatch):
     monkeypatch.setattr(module, "LARGE", 40)
     monkeypatch.setattr(module, "TILE", 100)
     monkeypatch.setattr(module, "SHARED_TILE", 250)
+    monkeypatch.setattr(threads, "SHARE", 100)
     monkeypatch.setenv("TINYNET_THREADS", "1")
 
 
@@ -73,17 +75,17 @@ def test_a_chain_is_one_group_whose_own_values_need_no_more_than_a_tile():
     assert [view.buffer.kind for view in (*group.reads(), *group.out)] == ["input", "inside"]
     assert str(tiled).splitlines()[1:] == [
         "in 9 tiles of 112 along the first axis of (1000,):",
-        "    u0[112] = np.tanh(x0@0[112])",
-        "    u1[112] = np.multiply(u0[112], u0[112])",
-        "    t0@0[112] = np.subtract(u1[112], 1)",
-        "return t0[1000]",
+        "    u0 = np.tanh(x0[0:112])  # float64[112]",
+        "    u1 = np.multiply(u0, u0)  # float64[112]",
+        "    np.subtract(u1, 1, out=t0[0:112])",
+        "return t0",
     ]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("axis", [None, 0])
 def test_a_sum_is_the_sum_of_the_sums_of_tiles(dtype, axis):
-    program, tiled = both(lambda x: (np.add.reduce(x * x, axis=axis), x + 1), numbers(dtype=dtype))
+    _, tiled = both(lambda x: (np.add.reduce(x * x, axis=axis), x + 1), numbers(dtype=dtype))
     assert [type(call) for call in tiled.calls[:1]] == [Tiles]
     assert tiled.calls[1].function == np.add.reduce and tiled.calls[1].args[0].shape == (9,)
     assert len(tiled.calls) == 2
@@ -301,13 +303,13 @@ def step_of(operations):
     return f
 
 
-@pytest.mark.parametrize("threads", ["1", "2"])
+@pytest.mark.parametrize("count", ["1", "2"])
 @given(steps())
-def test_random_programs(threads, operations):
+def test_random_programs(count, operations):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "SHARED_TILE", 30)
         patch.setattr(module, "LINE", 1)
-        patch.setenv("TINYNET_THREADS", threads)
+        patch.setenv("TINYNET_THREADS", count)
         both(step_of(operations), numbers(203), numbers(203)[::-1].copy())
 
 
@@ -350,10 +352,10 @@ def test_threads_share_the_tiles(monkeypatch):
 
     program = record(f, (x,), {}).program
     results = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("TINYNET_THREADS", threads)
+    for count in ("1", "2", "3"):
+        monkeypatch.setenv("TINYNET_THREADS", count)
         tiled = tiles(program)
-        assert len(Replay(tiled).calls) == (2 if threads != "1" else 4 * groups(tiled)[0].count + 1)
+        assert len(Replay(tiled).calls) == (2 if count != "1" else 4 * groups(tiled)[0].count + 1)
         results.append(run(tiled, x))
     for other in results[1:]:
         np.testing.assert_array_equal(other[0], results[0][0])
@@ -363,11 +365,11 @@ def test_threads_share_the_tiles(monkeypatch):
 def test_how_many_threads(monkeypatch):
     monkeypatch.delenv("TINYNET_THREADS")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert thread_count() == 1
+    assert thread_count(10**9) == 1
     monkeypatch.setenv("OMP_NUM_THREADS", "100000,2")
-    assert 1 <= thread_count() < 100000
+    assert 1 <= thread_count(10**9) < 100000
     monkeypatch.setenv("TINYNET_THREADS", "3")
-    assert thread_count() == 3
+    assert [thread_count(size) for size in (0, 199, 299, 300, 1000)] == [1, 1, 2, 3, 3]
 
 
 def test_errors_in_threads_are_the_callers():

@@ -14,9 +14,11 @@ A row of the table `LOWERINGS` says how a function is called. It gets a call on 
 where it does not apply; for functions without a row, and then, a call gives its result and the result is copied.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
+from math import prod
 from operator import getitem
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ from tinynet.compiler.scalars import Scalars
 from tinynet.compiler.tiled import Tiles
 from tinynet.errors import RecordingError
 
-__all__ = ["CLIP", "Bound", "bound"]
+__all__ = ["CLIP", "Bound", "bound", "loop_dtypes", "named"]
 
 CLIP: np.ufunc = np._core.umath.clip  # type: ignore[attr-defined]
 """The ufunc behind `numpy.clip`."""
@@ -107,14 +109,14 @@ def _ufunc(call: Call) -> list[Bound]:
     """Operands and results by position, numbers as arrays without a dimension of the dtype that the loop computes in."""
     function: Any = call.function
     kwargs = call.kwargs
-    loop = _loop_dtypes(call, kwargs)
+    loop = loop_dtypes(call, kwargs)
     args = call.args
     if loop is not None:
-        if "where" not in kwargs and kwargs and loop == _loop_dtypes(call, {}):
+        if "where" not in kwargs and kwargs and loop == loop_dtypes(call):
             kwargs = {}
         args = tuple(_as_array(x, dtype) for x, dtype in zip(args, loop, strict=False))
     if function.signature is None:
-        args = tuple(x.reshape(()) if isinstance(x, np.ndarray) and x.size == 1 else x for x in args)
+        args = tuple(x[(0,) * x.ndim + (...,)] if isinstance(x, np.ndarray) and _is_number(x) else x for x in args)
     after: list[Bound] = []
     out: Any = call.out
     if len(out) == 1 and out[0].size == 1 and any(_are_same(x, out[0]) for x in args):
@@ -124,6 +126,11 @@ def _ufunc(call: Call) -> list[Bound]:
     if function in (np.maximum, np.minimum):  # which take a positional result for a mistake, and warn of it for 870 ns
         return [(partial(function, **kwargs, out=out), args), *after]
     return [(partial(function, **kwargs) if kwargs else function, (*args, *out)), *after]
+
+
+def _is_number(x: Array) -> bool:
+    """Whether an array is one number, or is seen as many of it."""
+    return x.size == 1 or (x.size > 1 and not any(x.strides))
 
 
 def _are_same(x: Any, out: Any) -> bool:
@@ -139,24 +146,24 @@ def _are_same(x: Any, out: Any) -> bool:
     return bool(x.__array_interface__["data"] == out.__array_interface__["data"])
 
 
-def _loop_dtypes(call: Call, kwargs: dict[str, Any]) -> tuple[np.dtype[Any], ...] | None:
+def loop_dtypes(call: Call, kwargs: Mapping[str, Any] = MappingProxyType({})) -> tuple[np.dtype[Any], ...] | None:
     """The dtypes that a ufunc computes in with such keywords; None if it does not say."""
     function: Any = call.function
-    signature = kwargs.get("signature")
-    if kwargs.get("dtype") is not None:
-        signature = (None,) * function.nin + (kwargs["dtype"],) * function.nout
-    if kwargs.keys() - {"dtype", "signature", "casting", "where", "order", "subok"}:
+    if kwargs.keys() - {"dtype", "casting", "where", "order", "subok"}:
         return None
     operands = (*map(_dtype_or_type, call.args), *(out.dtype for out in call.out))
+    if any(x is None for x in operands) or len(operands) != function.nargs:
+        return None
+    signature = (None,) * function.nin + (kwargs.get("dtype"),) * function.nout
     try:
         return tuple(function.resolve_dtypes(operands, signature=signature, casting=kwargs.get("casting", "same_kind")))
-    except (TypeError, ValueError):
+    except TypeError:  # so with these keywords it is none of its loops
         return None
 
 
 def _dtype_or_type(x: Any) -> Any:
-    """What `numpy.ufunc.resolve_dtypes` wants to know of an operand."""
-    if isinstance(x, np.ndarray | np.generic):
+    """What `numpy.ufunc.resolve_dtypes` wants to know of an operand; None of what is neither an array nor a number."""
+    if isinstance(x, np.ndarray | np.generic | View):
         return x.dtype
     return type(x) if type(x) in (int, float, complex) else np.dtype(bool) if type(x) is bool else None
 
@@ -178,7 +185,7 @@ def _reduce(call: Call) -> list[Bound] | None:
 
 def _accumulate(call: Call) -> list[Bound] | None:
     """``ufunc.accumulate``, positional."""
-    given = _named(call, ("array", "axis", "dtype"))
+    given = named(call, ("array", "axis", "dtype"))
     return [(call.function, (given["array"], given.get("axis", 0), given.get("dtype"), call.out[0]))] if given else None
 
 
@@ -193,7 +200,7 @@ def _outer(call: Call) -> list[Bound] | None:
 _METHODS: dict[str, Lowering] = {"reduce": _reduce, "accumulate": _accumulate, "outer": _outer}
 
 
-def _named(call: Call, names: tuple[str, ...]) -> dict[str, Any]:
+def named(call: Call, names: tuple[str, ...]) -> dict[str, Any]:
     """The arguments of a call by name; nothing where one has another name, or the call has no result."""
     given = dict(zip(names, call.args, strict=False)) | call.kwargs
     given = {name: x for name, x in given.items() if x is not np._NoValue}
@@ -207,7 +214,7 @@ def _reduction(
     reduce: Callable[..., Any], call: Call, names: tuple[str, ...], axis: Any = None, dtype: Any = None
 ) -> list[Bound] | None:
     """A call of ``ufunc.reduce`` for one of a function with these parameters; `axis` and `dtype` are their defaults."""
-    given = _named(call, names)
+    given = named(call, names)
     if not given or not isinstance(given["array"], np.ndarray):
         return None
     rare = {name: given[name] for name in ("initial", "where") if name in given}
@@ -222,7 +229,7 @@ def _reducing(ufunc: np.ufunc, *names: str, dtype: Any = None) -> Lowering:
 
 def _mean(call: Call) -> list[Bound] | None:
     """Sum and division. NumPy divides in float64 and rounds, which gives what a float32 division gives."""
-    given = _named(call, ("a", "axis", "dtype", "out", "keepdims"))
+    given = named(call, ("a", "axis", "dtype", "out", "keepdims"))
     if not given:
         return None
     (out,) = call.out
@@ -239,7 +246,7 @@ _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 
 def _argument(call: Call) -> list[Bound] | None:
     """``np.argmax`` and ``np.argmin``: the methods."""
-    given = _named(call, ("a", "axis"))
+    given = named(call, ("a", "axis"))
     return [(getattr(given["a"], call.function.__name__), (given.get("axis"), *call.out))] if given else None
 
 
@@ -260,9 +267,32 @@ def _dot(call: Call) -> list[Bound] | None:
 
 def _copy(call: Call) -> list[Bound]:
     """A copy: `numpy.copyto` takes twice as long."""
-    (source,) = call.args
-    out: Any = call.out[0]
-    return [(out.__setitem__, ((), _as_array(source, out.dtype)))]
+    return _copy_of(call.args[0], call.out[0])
+
+
+def _copy_of(source: Any, out: Any) -> list[Bound]:
+    source = _as_array(source, out.dtype)
+    return _rows(source, out) or [(out.__setitem__, ((), source))]
+
+
+def _rows(source: Any, out: Array) -> list[Bound] | None:
+    """A copy of whole rows, each to several places: `numpy.take` moves a row at a time, where a copy broadcasts by elements."""
+    if not isinstance(source, np.ndarray) or source.dtype != out.dtype or source.ndim > out.ndim or out.dtype.hasobject:
+        return None
+    source = source[tuple(slice(1 if stride == 0 else None) for stride in source.strides)]
+    shape = (1,) * (out.ndim - source.ndim) + source.shape
+    axes = 1 + max((i for i in range(out.ndim) if shape[i] != out.shape[i]), default=-1)  # that lead up to those of a row
+    rows = prod(out.shape[:axes])
+    if axes in (0, out.ndim) or not FEW_ROWS < rows < MANY_ROWS or not (source.flags.c_contiguous and out.flags.c_contiguous):
+        return None
+    if not out.size or np.may_share_memory(source, out):
+        return None
+    places = np.arange(prod(shape[:axes])).reshape(shape[:axes])
+    index = np.broadcast_to(places, out.shape[:axes]).reshape(-1)
+    return [(source.reshape(places.size, -1).take, (index, 0, out.reshape(rows, -1), "clip"))]
+
+
+FEW_ROWS, MANY_ROWS = 8, 16384
 
 
 def _copy_where(call: Call) -> list[Bound] | None:
@@ -288,7 +318,46 @@ def _where(call: Call) -> list[Bound] | None:
             return None
     if mask.dtype != bool or mask.shape != out.shape or yes.dtype != out.dtype or yes.shape not in ((), out.shape):
         return None
-    return [*_copy(Call(copy_to, (no,), {}, call.out)), (np.putmask, (out, mask, yes))]
+    return [*_copy_of(no, out), (np.putmask, (out, mask, yes))]
+
+
+def _concatenate(call: Call) -> list[Bound] | None:
+    """`numpy.concatenate`: copies to the parts of the result."""
+    given = named(call, JOINING)
+    axis = given.get("axis", 0)
+    out: Any = call.out[0]
+    if not given or not _are_apart(given["arrays"], out) or (axis is None and not out.flags.c_contiguous):
+        return None
+    if len(given["arrays"]) > MOST_COPIES:
+        return _with_out(call)
+    calls: list[Bound] = []
+    rest = out.reshape(-1) if axis is None else np.moveaxis(out, axis, 0)
+    for x in given["arrays"]:
+        n = x.size if axis is None else x.shape[axis]
+        part, rest = rest[:n], rest[n:]
+        calls += _copy_of(x, part.reshape(x.shape) if axis is None else np.moveaxis(part, 0, axis))
+    return calls
+
+
+def _stack(call: Call) -> list[Bound] | None:
+    """`numpy.stack`: copies to the parts of the result."""
+    given = named(call, JOINING)
+    out: Any = call.out[0]
+    if not given or not _are_apart(given["arrays"], out):
+        return None
+    if len(given["arrays"]) > MOST_COPIES:
+        return _with_out(call)
+    parts = np.moveaxis(out, given.get("axis", 0), 0)
+    return [item for i, x in enumerate(given["arrays"]) for item in _copy_of(x, parts[i, ...])]
+
+
+JOINING = ("arrays", "axis", "out", "dtype", "casting")
+MOST_COPIES = 8
+
+
+def _are_apart(arrays: Any, out: Array) -> bool:
+    """Whether all are arrays, and none lies where the result does."""
+    return all(isinstance(x, np.ndarray) and not np.may_share_memory(x, out) for x in arrays)
 
 
 def _clip(call: Call) -> list[Bound] | None:
@@ -304,11 +373,14 @@ def _with_out(call: Call) -> list[Bound]:
 
 
 def _take(call: Call) -> list[Bound] | None:
-    """`numpy.take`: the method; ``out=`` would take longer than a copy where an index may be wrong."""
-    given = _named(call, ("a", "indices", "axis"))
-    if not given or call.in_place or not isinstance(given["a"], np.ndarray):
+    """`numpy.take`: the method. Where an index may be wrong, which is an error, ``out=`` would take longer than a copy."""
+    given = named(call, ("a", "indices", "axis", "out", "mode"))
+    if not given or not isinstance(given["a"], np.ndarray):
         return None
-    return [_stored(given["a"].take, (given["indices"], given.get("axis")), call.out[0])]
+    args = given["indices"], given.get("axis")
+    if "mode" in given:
+        return [(given["a"].take, (*args, call.out[0], given["mode"]))]
+    return [_stored(given["a"].take, args, call.out[0])]
 
 
 def _getitem(call: Call) -> list[Bound]:
@@ -334,7 +406,9 @@ LOWERINGS: dict[Any, Lowering] = {
     np.mean: _mean,
     np.argmax: _argument,
     np.argmin: _argument,
-    **dict.fromkeys((np.concatenate, np.stack, np.einsum, np.cumsum, np.cumprod, np.round), _with_out),
+    np.concatenate: _concatenate,
+    np.stack: _stack,
+    **dict.fromkeys((np.einsum, np.cumsum, np.cumprod, np.round), _with_out),
     **CHECKS,
 }
 """How each function is called."""

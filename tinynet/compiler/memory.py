@@ -85,7 +85,8 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
             memory[buffer] = np.empty_like(buffer.array)
         else:
             start, stop = byte_bounds(buffer.array)
-            sizes[buffer] = -(-(stop - start) // ALIGNMENT) * ALIGNMENT
+            # a gap behind each: NumPy before 2.1 is slow, and rounds otherwise, where a result begins at an operand's end
+            sizes[buffer] = ((stop - start) // ALIGNMENT + 1) * ALIGNMENT
             if buffer.kind == "input":
                 offsets[buffer] = arena.take(sizes[buffer])
     last = {view.buffer: i for i, call in enumerate(calls) for view in (*call.reads(), *call.out)}

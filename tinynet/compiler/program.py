@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinynet.rules.table import name_of
+from tinynet.compiler.text import call_text, declaration, view_text
 
 __all__ = ["Buffer", "Call", "Program", "View", "copy_to", "mapped_views", "views_in"]
 
@@ -160,10 +160,7 @@ class Call:
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        results = ", ".join(map(_view_text, self.out))
-        arguments = [_text(x) for x in self.args] + [f"{name}={_text(x)}" for name, x in self.kwargs.items()]
-        call = f"{_name(self.function)}({', '.join(arguments)})"
-        return f"{results} {'<-' if self.updates else '='} {call}" if results else call
+        return call_text(self)
 
 
 class Program:
@@ -210,42 +207,10 @@ class Program:
             buffer.name = f"{letter}{counts[letter]}"
             counts[letter] += 1
             if buffer.kind != "inside":
-                shape = ", ".join(map(str, buffer.array.shape))
-                lines.append(f"{buffer.name}: {buffer.array.dtype}[{shape}]  # {_KINDS[buffer.kind]}")
+                lines.append(declaration(buffer))
         lines += map(repr, self.calls)
-        lines.append(f"return {', '.join(map(_view_text, self.outputs))}")
+        lines.append(f"return {', '.join(map(view_text, self.outputs))}")
         return "\n".join(lines)
-
-
-_KINDS = {"input": "argument", "outside": "array from outside", "constant": "constant"}
-
-
-def _name(function: Any) -> str:
-    owner = getattr(function, "__self__", None)
-    if isinstance(owner, np.ufunc):
-        return f"np.{owner.__name__}.{function.__name__}"
-    return "copy" if function is copy_to else name_of(function)
-
-
-def _view_text(view: View) -> str:
-    shape = ", ".join(map(str, view.shape))
-    if view.is_whole and view.shape == view.buffer.array.shape:
-        return f"{view.buffer.name}[{shape}]"
-    if view.is_whole:
-        return f"{view.buffer.name}.reshape({shape})"
-    transposed = (view.shape[::-1], view.strides[::-1]) == (view.buffer.array.shape, view.buffer.array.strides)
-    return f"{view.buffer.name}.T[{shape}]" if transposed else f"{view.buffer.name}@{view.offset}[{shape}]"
-
-
-def _text(x: Any) -> str:
-    if isinstance(x, View):
-        return _view_text(x)
-    if isinstance(x, tuple | list):
-        inner = ", ".join(map(_text, x))
-        return f"[{inner}]" if isinstance(x, list) else f"({inner})"
-    if isinstance(x, dict):
-        return "{" + ", ".join(f"{key!r}: {_text(value)}" for key, value in x.items()) + "}"
-    return f"np.{x.__name__}" if isinstance(x, type) and issubclass(x, np.generic) else repr(x)
 
 
 def views_in(x: Any) -> Iterator[View]:

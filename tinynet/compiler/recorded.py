@@ -135,6 +135,12 @@ class Recorded(ArrayMethods):
         else:
             self.recorder.change(setitem, (self, index, value))
 
+    def __lshift__(self, other: Any) -> Any:
+        return np.left_shift(self, other)
+
+    def __rshift__(self, other: Any) -> Any:
+        return np.right_shift(self, other)
+
     def _in_place(ufunc: np.ufunc) -> Any:  # type: ignore[misc]
         def operator(self: "Recorded", other: Any) -> "Recorded":
             ufunc(self, other, out=self)

@@ -40,6 +40,8 @@ class Recorder:
     ----------
     calls : list of Call
         So far.
+    quiet : set of str
+        What a call was not to warn of (`numpy.errstate`).
     made : list of weak references
         To every recorded array.
     owners : dict
@@ -57,14 +59,16 @@ class Recorder:
     def __init__(self, draws: Draws, known: Iterable[Array] = ()) -> None:
         self.draws = draws
         self.calls: list[Call] = []
+        self.quiet: set[str] = set()
         self.made: list[ref[Recorded]] = []
         self.owners: dict[int, Snapshot] = {}
         self.tensors: dict[Any, Any] = {}
         self.gradients: dict[Any, Recorded] = {}
         self.before: dict[Buffer, Array] = {}
         self.actors: dict[int, tuple[Any, dict[str, Any]]] = {}
-        self._watch = Watch(known)
+        self.watch = Watch(known)
         self._buffers: dict[int, Buffer] = {}
+        self._drawn: dict[Any, tuple[Array, View]] = {}
         self._kept: list[Array] = []  # so that no identity is given anew
 
     # What the library tells ----------------------------------------------------------------------------------------------
@@ -170,11 +174,27 @@ class Recorder:
                 if isinstance(error, ChangingShapeError) and forward in _SELECTIONS:
                     raise
                 del self.calls[mark:]
+        if generators:
+            return self._draw(forward, args, kwargs, kept, (forward, *(str(x.bit_generator.state) for x in generators)))
         return self.call(forward, args, kwargs, kept)
+
+    def _draw(self, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any], kept: bool, state: Any) -> Any:
+        """Make a call that draws random numbers; if the generator was rewound, the numbers are those that were drawn before."""
+        drawn = self.call(forward, args, kwargs, kept)
+        if type(drawn) is Recorded:
+            array, place = self._drawn.setdefault(state, (drawn.array, drawn.place))
+            if array is not drawn.array and np.array_equal(array, drawn.array):
+                del self.calls[-1]
+                return Recorded(array, place, self)
+        return drawn
 
     def _followed(self, x: Any) -> Any:
         """A result as a recorded array, if recorded calls have filled it."""
-        return self.lift(x) if isinstance(x, np.ndarray) and id(root_of(x)) in self._buffers else x
+        if not isinstance(x, np.ndarray) or id(root_of(x)) not in self._buffers:
+            return x
+        followed = self.lift(x)
+        self._read(followed)
+        return followed
 
     def change(self, function: Callable[..., Any], args: Any, kwargs: dict[str, Any] | None = None) -> None:
         """Make a call of a function that changes a part of its first argument."""
@@ -224,7 +244,7 @@ class Recorder:
         else:
             return {key: self._read(item) for key, item in x.items()} if type(x) is dict else x
         if view.buffer.kind == "outside":
-            self._watch.check(view)
+            self.watch.check(view)
         return view
 
     def _about_to_write(self, targets: Iterable[View]) -> None:
@@ -236,15 +256,16 @@ class Recorder:
                     "array; compute a new array (x = x + 1 in place of x += 1), or return it"
                 )
             if buffer.kind == "outside":
-                self._watch.check(view)
+                self.watch.check(view)
                 if buffer not in self.before:
                     self.before[buffer] = buffer.array.copy(order="K")
 
     def _note(self, call: Call) -> None:
         call.line = persons_line()
+        self.quiet.update(kind for kind, action in np.geterr().items() if action == "ignore")
         for view in call.out:
             if view.buffer.kind == "outside":
-                self._watch.written(view)
+                self.watch.written(view)
         self.calls.append(call)
 
     def _result(self, x: Any, function: Callable[..., Any]) -> Array:

@@ -53,11 +53,11 @@ class Recording:
         Tensors whose gradient from before the step takes part, each with the buffer that it is copied to.
     leaving : dict
         Tensors that have another gradient after the step, each with its position among the outputs, or None.
+    quiet : set of str
+        What no call is to warn of.
     met : dict
         All tensors from outside that took part, each with the gradient that it had when it was first used; when this
         recording has been told to `forget`, with whether it had one.
-    owners : list of Snapshot
-        What the recording holds good for.
     before : dict of Buffer to numpy.ndarray
         What arrays from outside held before the step changed them.
     initial : dict of Buffer to numpy.ndarray
@@ -70,8 +70,9 @@ class Recording:
         self.draws: Draws = recorder.draws
         self.arguments = arguments
         self.calls: list[Call] = recorder.calls
-        self.owners: list[Snapshot] = list(recorder.owners.values())
+        self._owners: dict[int, Snapshot] = recorder.owners
         self.before: dict[Buffer, Array] = recorder.before
+        self.quiet = recorder.quiet
         self.initial: dict[Buffer, Array] = {}
         self._actors = recorder.actors
         outputs: list[View] = []
@@ -137,6 +138,19 @@ class Recording:
                 tensor._array = original
                 recorder.copyto(original, value)
 
+    @property
+    def owners(self) -> list[Snapshot]:
+        """What the recording holds good for."""
+        return list(self._owners.values())
+
+    def forget_tensors_of_the_step(self) -> None:
+        """Let go of tensors that were made in the step; call this when nothing refers to the recorder."""
+        for x in list(self.met):
+            own = 3 + (x in self.leaving) + (x in self.entering)  # the list's, in `met`, and that of the snapshot
+            if sys.getrefcount(x) - own <= _UNOWNED:
+                del self.met[x], self._owners[id(x)]
+                self.leaving.pop(x, None)
+
     def settle(self, known: set[int]) -> None:
         """Tell arrays that were made in the step from those that were there; call this when nothing refers to the recorder.
 
@@ -144,7 +158,6 @@ class Recording:
         constants, or if the step writes to them, what they held is put there anew in each replay.
         """
         read_first = _read_first(self.calls)
-        initial_copies = []
         for buffer in self.program.buffers():
             if buffer.kind != "outside":
                 continue
@@ -154,12 +167,24 @@ class Recording:
                     buffer.kind = "constant"
             elif of_the_step:
                 buffer.kind = "inside"
+                content = self.before.pop(buffer)
                 if buffer in read_first:
-                    self.initial[buffer] = self.before[buffer]
-                    constant = Buffer("constant", self.before[buffer])
-                    initial_copies.append(Call(copy_to, (constant.whole,), {}, (buffer.whole,), in_place=True))
-                del self.before[buffer]
-        self.program = Program([*initial_copies, *self.calls], self.program.inputs, self.program.outputs)
+                    self.initial[buffer] = content
+        self.program = Program(self._filling_first(), self.program.inputs, self.program.outputs)
+
+    def _filling_first(self) -> list[Call]:
+        """The calls, and what arrays of the step held at first is put there before they are used."""
+        missing = {
+            buffer: Call(copy_to, (Buffer("constant", content).whole,), {}, (buffer.whole,))
+            for buffer, content in self.initial.items()
+        }
+        calls = []
+        for call in self.calls:
+            for view in (*call.reads(), *call.out) if missing else ():
+                if view.buffer in missing:
+                    calls.append(missing.pop(view.buffer))
+            calls.append(call)
+        return calls
 
     def rewind(self) -> None:
         """Put back what the step changed: arrays from outside, gradients, and generators."""
@@ -225,6 +250,8 @@ def record(
         except RecordingError:
             rewind(before, met, actors, draws)
             raise
+    del met
+    recording.forget_tensors_of_the_step()
     recording.settle(set(map(id, known)))
     return recording
 
@@ -259,6 +286,7 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                 "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay works "
                 "on a copy of each argument; let the step use that array itself, or give it a copy"
             )
+        recorder.watch.check_all()
         return Recording(recorder, arguments, result)
     except BaseException:
         released([x for x in (reference() for reference in recorder.made) if x is not None])
@@ -315,6 +343,16 @@ def _read_first(calls: list[Call]) -> set[Buffer]:
         for view in call.out:
             found.setdefault(view.buffer, not view.is_whole)
     return {buffer for buffer, read in found.items() if read}
+
+
+def _unowned() -> int:
+    """How many references there are to a variable's value that nobody holds, as they are counted."""
+    for x in [object()]:
+        count = sys.getrefcount(x) - 1
+    return count
+
+
+_UNOWNED = _unowned()
 
 
 def _references(buffer: Buffer) -> int:

@@ -1,7 +1,11 @@
 """Replay: the program as a flat list of bound calls into memory of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+
+# what numpy.errstate is made of: by itself it would take as long as three calls
+from numpy._core.umath import _extobj_contextvar as _errors  # type: ignore[attr-defined]
+from numpy._core.umath import _make_extobj as _error_state  # type: ignore[attr-defined]
 
 from tinynet.compiler.calls import bound
 from tinynet.compiler.memory import plan
@@ -17,6 +21,8 @@ class Replay:
     ----------
     program : Program
         Its inputs are to be filled in before each run, its outputs to be read after it.
+    quiet : collection of str
+        What the calls are not to warn of, as `numpy.errstate` has it.
 
     Attributes
     ----------
@@ -28,8 +34,9 @@ class Replay:
         The arrays in the program's memory.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, quiet: Collection[str] = ()) -> None:
         self.program = program
+        self._quiet = dict.fromkeys(quiet, "ignore")
         self.memory = plan(program)
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         for call in program.calls:
@@ -39,5 +46,10 @@ class Replay:
 
     def __call__(self) -> None:
         """Run."""
-        for function, arguments in self.calls:
-            function(*arguments)
+        token = _errors.set(_error_state(**self._quiet)) if self._quiet else None
+        try:
+            for function, arguments in self.calls:
+                function(*arguments)
+        finally:
+            if token is not None:
+                _errors.reset(token)

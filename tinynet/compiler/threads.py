@@ -16,13 +16,15 @@ __all__ = ["Bound", "thread_count", "together"]
 Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-def thread_count() -> int:
-    """How many threads compute, the calling one included."""
-    told = _number("TINYNET_THREADS")
-    if told:
-        return told
+SHARE = 131072
+"""How many elements of each array a thread must have for its work to pay."""
+
+
+def thread_count(size: int) -> int:
+    """How many threads share the work on arrays of so many elements, the calling one included."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, _number("OMP_NUM_THREADS") or usable)
+    allowed = _number("TINYNET_THREADS") or min(usable, _number("OMP_NUM_THREADS") or usable)
+    return max(1, min(allowed, size // SHARE))
 
 
 def together(shares: Sequence[Sequence[Bound]]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import pairwise
+from math import prod
 
 from tinynet.compiler.memory import placed
 from tinynet.compiler.program import Array, Buffer, Call, View
@@ -77,7 +78,7 @@ class Tiles(Call):
 
     def bound(self, array: Callable[[View], Array], bound: Callable[..., list[Bound]]) -> list[Bound]:
         """What to call with what; `bound` tells it of a call."""
-        threads = min(thread_count(), self.count)
+        threads = min(thread_count(prod(self.shape)), self.count)
         ends = [self.count * i // threads for i in range(threads + 1)]
         shares = [self._share(range(*part), array, bound) for part in pairwise(ends)]
         return shares[0] if threads == 1 else [(together, (shares,))]

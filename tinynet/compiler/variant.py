@@ -36,8 +36,8 @@ class Variant:
         self.recording = recording
         self.grad = grad
         self.ready = False
-        self._without = [x for x in recording.leaving if recording.met[x] is None]  # must have no gradient before the step
-        self.replay = Replay(optimized(recording.program))
+        self._without = [x for x, gradient in recording.met.items() if gradient is None]  # these must have none before the step
+        self.replay = Replay(optimized(recording.program), recording.quiet)
         self._fill = [array.__setitem__ for array in self.replay.inputs]
         flat = args is not None and all(type(x) in (np.ndarray, Tensor) for x in args) and len(args) == len(recording.arguments)
         self._expected = [(type(x), x.shape, x.dtype) for x in args or ()] if flat else None
@@ -66,9 +66,10 @@ class Variant:
             arrays.append(x)
         return arrays
 
-    def confirm(self, cleared: set[Any], ready: bool) -> None:
-        """The step was seen to repeat itself, and to clear the gradients of some tensors before they could matter."""
-        self._without = [x for x in self._without if x not in cleared]
+    def confirm(self, had: set[Any], ready: bool) -> None:
+        """The step was seen to repeat itself, whether or not these tensors had a gradient before it."""
+        self._leaving += [(x, None) for x in self._without if x in had and x.grad is None]
+        self._without = [x for x in self._without if x not in had]
         self.ready = ready
 
     def holds(self) -> bool:

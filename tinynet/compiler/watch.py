@@ -32,17 +32,27 @@ class Watch:
             self._seen[view.buffer] = self._at_start[id(array)][1] if id(array) in self._at_start else _twin(array)
         seen = self._seen[view.buffer]
         if seen is not None and view.on(seen).tobytes() != view.on(array).tobytes():
-            raise RecordingError(
-                f"{persons_line()}: an array of shape {array.shape} was changed in the step by plain NumPy (x *= 2, "
-                "x[0] = 1), which is not recorded, since nothing in such a call is; keep the array in a tensor (v = tn.tensor(...), "
-                "and under tn.no_grad() v *= 0.9), or give it as an argument and return it"
-            )
+            raise _changed_unseen(f"before {persons_line()}", array)
+
+    def check_all(self) -> None:
+        """Raise if an array is not as it was left, at the end of the step."""
+        for buffer, seen in self._seen.items():
+            if seen is not None and buffer.array.tobytes() != seen.tobytes():
+                raise _changed_unseen("in the step", buffer.array)
 
     def written(self, view: View) -> None:
         """Note what a call has written."""
         seen = self._seen.get(view.buffer)
         if seen is not None:
             view.on(seen)[...] = view.on(view.buffer.array)
+
+
+def _changed_unseen(where: str, array: Array) -> RecordingError:
+    return RecordingError(
+        f"an array of shape {array.shape} was changed {where} by plain NumPy (v *= 0.9, v[0] = 1), which the recorder does not "
+        "see; keep it in a tensor (v = tn.tensor(...), and under tn.no_grad() v *= 0.9), or give it as an "
+        "argument and return it"
+    )
 
 
 def _twin(array: Array) -> Array | None:

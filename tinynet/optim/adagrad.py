@@ -67,7 +67,7 @@ class Adagrad(Optimizer):
         return (lr / (1 + (step - 1) * options["lr_decay"]),)
 
     def update(
-        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
+        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: list[Array], constants: Options
     ) -> None:
         """The formula of the class's head."""
         (rate,) = rates

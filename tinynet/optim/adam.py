@@ -79,7 +79,7 @@ class Adam(Optimizer):
         return (*corrected, 1 - lr * options["weight_decay"]) if self._decoupled else corrected
 
     def update(
-        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
+        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: list[Array], constants: Options
     ) -> None:
         """The formula of the class's head."""
         lr, eps, *left = rates

@@ -43,6 +43,8 @@ class Block:
         How many steps were made, 0-d float64; counted if there is a state.
     options, constants : dict
         The group's options that the block was tuned to, and the optimizer's constants made of them, numbers as 0-d arrays.
+    rates : list of numpy.ndarray
+        Places for the scalars that change from step to step.
     parts : list of tuple
         ``(data, grad, scratch, state)``, chunk by chunk.
     """
@@ -66,14 +68,18 @@ class Block:
         }
         self.options: dict[str, Any] = {}
 
-    def tune(self, constants: Mapping[str, Any], vectors: Mapping[str, float]) -> None:
-        """Fit the block to its group's options: the optimizer's constants, and its vectors with their initial values."""
+    def tune(self, constants: Mapping[str, Any], vectors: Mapping[str, float], rates: int) -> None:
+        """Fit the block to its group's options: the optimizer's constants, its vectors with their initial values, its rates."""
         self.options = self.group.options
         # a 0-d array of the right dtype is the scalar that a ufunc takes in least time
+        self.rates = [np.empty((), self.data.dtype) for _ in range(rates)]
         self.constants = {
             name: value if isinstance(value, bool) else np.array(value, dtype=self.data.dtype)
             for name, value in constants.items()
         }
+        for x in self.constants.values():
+            if isinstance(x, np.ndarray):
+                x.flags.writeable = False  # so that a recording may take them for what they are
         for name, initial in vectors.items():
             if name not in self.state:
                 self.state[name] = np.full_like(self.data, initial)

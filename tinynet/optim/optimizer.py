@@ -9,12 +9,12 @@ import numpy as np
 
 from tinynet.dtypes import REAL_KINDS
 from tinynet.errors import GradientError, ShapeError
-from tinynet.mode import depends, lifted, meet, revised, unrecorded
+from tinynet.mode import MODE, depends, lifted, meet, revised, unrecorded
 from tinynet.optim.blocks import Block
 from tinynet.optim.groups import ParamGroup, validate
 from tinynet.tensor import Tensor
 
-__all__ = ["Optimizer", "add_penalty"]
+__all__ = ["Optimizer"]
 
 Array = np.ndarray[Any, Any]
 Options = dict[str, Any]
@@ -112,11 +112,11 @@ class Optimizer:
         return (lr,)
 
     def update(
-        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
+        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: list[Array], constants: Options
     ) -> None:
         """Update the vectors `data` and `state`, or a part of them, in place; `scratch` may be overwritten, `grad` not.
 
-        `rates` are those of the method of that name, in the vectors' dtype.
+        `rates` are those of the method of that name, as 0-d arrays of the vectors' dtype.
         """
         raise NotImplementedError(f"{self._name} has no update(); define it")
 
@@ -124,7 +124,8 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Set the gradient of every parameter to None."""
-        meet(self._params())
+        if MODE.get().recorder is not None:
+            meet(self._params())
         for p in self._params():
             p.grad = None
 
@@ -144,8 +145,9 @@ class Optimizer:
         TypeError
             If a parameter that is to be updated is no longer of a floating dtype. Nothing was changed then.
         """
-        depends(self, "_blocks")
-        meet(self._params())
+        if MODE.get().recorder is not None:
+            depends(self, "_blocks")
+            meet(self._params())
         ready = [block.gather() for block in self._blocks]
         if None in ready:
             with unrecorded():
@@ -157,14 +159,14 @@ class Optimizer:
         for block in compress(self._blocks, ready):
             depends(block.group, "options")
             options = block.group.options
-            if block.options is not options:
+            if block.options is not options and block.options != options:
                 self._tune(block)
-            step, lr, parts = lifted((block.step, block.group.lr, block.parts))
+            depends(block, "parts")
+            step, lr, rates, parts = lifted((block.step, block.group.lr, block.rates, block.parts))
             if block.state:
                 step[...] = step[()] + 1  # NumPy's own scalars take a sixth of the time of a ufunc
-            rates = self.rates(step, lr, options)
-            if block.data.dtype != np.float64:
-                rates = tuple(rate.astype(block.data.dtype) for rate in rates)
+            for place, rate in zip(rates, self.rates(step, lr, options), strict=True):
+                place[...] = rate
             for part in parts:
                 self.update(*part, rates, block.constants)
 
@@ -234,7 +236,8 @@ class Optimizer:
 
     def _tune(self, block: Block) -> None:
         options = block.group.options
-        block.tune(self.constants(options), self.vectors(options))
+        rates = self.rates(block.step + 1, block.group.lr, options)
+        block.tune(self.constants(options), self.vectors(options), len(rates))
 
     def _resettle(self, ready: Iterable[bool | None]) -> None:
         """Split or make anew the blocks that are not ready, or none if a parameter is unfit."""
@@ -348,12 +351,6 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._arrange(state["_blocks"])
-
-
-def add_penalty(data: Array, grad: Array, scratch: Array, weight_decay: Array) -> None:
-    """Add to a gradient that of the L2 penalty, ``weight_decay / 2 · Σ data²``; `scratch` is overwritten."""
-    np.multiply(data, weight_decay, out=scratch)
-    np.add(grad, scratch, out=grad)
 
 
 def _kind(value: Any) -> str:

@@ -72,7 +72,7 @@ class RMSprop(Optimizer):
         return {**options, "taken": 1 - options["alpha"]}
 
     def update(
-        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
+        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: list[Array], constants: Options
     ) -> None:
         """The formula of the class's head."""
         (lr,) = rates

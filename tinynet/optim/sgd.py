@@ -74,7 +74,7 @@ class SGD(Optimizer):
         return (lr, 1 - options["dampening"] * (step > 1)) if options["dampening"] else (lr,)
 
     def update(
-        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: tuple[Any, ...], constants: Options
+        self, data: Array, grad: Array, scratch: Array, state: dict[str, Array], rates: list[Array], constants: Options
     ) -> None:
         """The formula of the class's head."""
         lr, *share = rates

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.rules.activations import hardtanh, log_sigmoid, log_softmax, parts_of_logit, softmax
+from tinynet.rules.activations import hardtanh, log_sigmoid, log_softmax, softmax
 from tinynet.rules.primitive import primitive
 from tinynet.rules.rows import constant, starts, total
 from tinynet.rules.table import Interval
@@ -123,9 +123,8 @@ log_loss.defvjp(
 
 @primitive
 def logistic_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
-    """`log_loss` of sigmoid(x); for targets 0 and 1 without cancellation at either end."""
-    positive, _, log_sum = parts_of_logit(x)
-    return _reduced(positive - x * target + log_sum, reduction)
+    """`log_loss` of sigmoid(x): (1 - target) · x - log sigmoid(x)."""
+    return _reduced((x - x * target) - log_sigmoid(x), reduction)
 
 
 logistic_loss.defvjp(  # the sigmoid is made of what the loss itself is made of, which a compiler shares

@@ -10,6 +10,7 @@ from tinynet.rules.table import rule
 
 __all__ = ["Primitive", "primitive"]
 
+_PLAIN = frozenset({np.ndarray, float, int, bool, str, tuple, type(None)})
 _NO_DISPATCH = np.ndarray.__array_function__  # which subclasses of ndarray inherit
 
 
@@ -32,7 +33,7 @@ class Primitive:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         for x in (*args, *kwargs.values()) if kwargs else args:
             kind = type(x)
-            if kind is not np.ndarray and kind is not float:
+            if kind not in _PLAIN:
                 dispatch = getattr(kind, "__array_function__", _NO_DISPATCH)
                 if dispatch is not _NO_DISPATCH:
                     return dispatch(x, self, (kind,), args, kwargs)

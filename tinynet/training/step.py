@@ -70,8 +70,7 @@ class Step:
         """
         if self._compiled is not None:
             try:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    return self._compiled(x, y)
+                return self._compiled(x, y)
             except RecordingError as error:
                 if not self._falls_back:
                     raise

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tinynet.compiler.passes.algebra import algebra
+from tinynet.compiler.passes.cheaper import cheaper
 from tinynet.compiler.passes.constants import constants
 from tinynet.compiler.passes.copies import copies
 from tinynet.compiler.passes.dead import dead
@@ -13,7 +14,7 @@ from tinynet.compiler.program import Program
 
 __all__ = ["PASSES", "optimized"]
 
-PASSES: tuple[Callable[[Program], Program], ...] = (dead, constants, algebra, equal, copies, scalars, tiles)
+PASSES: tuple[Callable[[Program], Program], ...] = (dead, constants, algebra, equal, copies, cheaper, scalars, tiles)
 
 
 def optimized(program: Program) -> Program:

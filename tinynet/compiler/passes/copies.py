@@ -164,7 +164,7 @@ class _Places:
         if writes[buffer][-1][0] > i or reads[buffer][0][0] <= first:
             return False
         if target.kind == "inside":
-            if buffer in self._outputs and target in self._outputs:
+            if not fills(copy, target) or (buffer in self._outputs and target in self._outputs):
                 return False  # the caller would get one array twice
         elif any(first < k < i for k in self._kept) and next(between(reads[target], 0, i, copy), None) is not None:
             return False  # what was there would be lost if a check ended the step

@@ -31,8 +31,8 @@ from tinynet.compiler.tiled import Tiles
 
 __all__ = ["tiles"]
 
-LARGE = 131072
-"""From so many elements on tiles pay; smaller arrays stay in the cache anyway."""
+LARGE = 65536
+"""Arrays of so many elements stay in the cache from one call to the next; tiles are for larger ones."""
 
 TILE = 32768
 """About how many elements a tile has: enough to make the calls' fixed cost small, few enough for a second-level cache."""
@@ -70,7 +70,7 @@ def tiled_shape(call: Call) -> Shape | None:
     else:
         return None
     views = list(_operands(call))
-    if prod(shape) < LARGE or call.kept or any(view.dtype.hasobject for view in (*views, *call.out)):
+    if prod(shape) <= LARGE or call.kept or any(view.dtype.hasobject for view in (*views, *call.out)):
         return None
     if not all(_is_full(view, shape) or _is_number(view) or _goes_by_row(view, shape) for view in views):
         return None
@@ -247,8 +247,9 @@ class _Grouping:
 
 def _step(shape: Shape) -> int:
     """How many rows a tile has, so that tiles are about equal, and as many for each thread."""
-    threads = thread_count()
-    parts = max(1, round(prod(shape) / (TILE if threads == 1 else SHARED_TILE)))
+    size = prod(shape)
+    threads = thread_count(size)
+    parts = max(1, round(size / (TILE if threads == 1 else SHARED_TILE)))
     step = -(-shape[0] // (-(-parts // threads) * threads))
     return -(-step // LINE) * LINE if len(shape) == 1 else step
 
