@@ -1,42 +1,59 @@
-"""What tinynet costs beside the time of a step: the time to import it, and the memory that training holds on to.
+"""What a library costs beside the time of a step: the time to import it, and the memory that training takes and holds on to.
 
-Both are measured in new interpreters, where nothing else is loaded.
+Everything is measured in new interpreters, where nothing else is loaded, on one thread.
 """
 
-import gc
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
-from benchmarks import harness
+from benchmarks import settings
 from benchmarks.peers import SUBJECT
+from benchmarks.runner import Process
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["LAYERS", "checkpoint_kibibytes", "import_milliseconds", "memory_growth"]
+__all__ = ["LAYERS", "PEAK_STEPS", "checkpoint_kibibytes", "import_milliseconds", "memory_growth", "peak_mebibytes"]
 
 ROOT = Path(__file__).parents[1]
-WARM_UP = 300
+PEAK_STEPS = 200
 LAYERS, GROUP, BATCH, WIDTH = 36, 6, 4096, 64
 
 
-def import_milliseconds(rounds: int) -> dict[str, float]:
-    """The median time to import numpy, and what importing tinynet after it adds, both with their bytecode cached."""
+def import_milliseconds(libraries: Sequence[str], rounds: int) -> dict[str, float]:
+    """The median time to import each library, with its bytecode cached."""
     with TemporaryDirectory() as cache:
-        samples = np.array([_import_times(cache) for _ in range(rounds + 1)])[1:]  # the first compiles
-    numpy, difference = np.median(samples, axis=0).tolist()
-    return {"numpy": numpy, "tinynet": numpy + difference, "difference": difference}
+        samples = [[_import_time(library, cache) for library in libraries] for _ in range(rounds + 1)][1:]  # the first compiles
+    return dict(zip(libraries, np.median(samples, axis=0).tolist(), strict=True))
 
 
-def memory_growth(name: str, steps: int) -> int:
-    """By how many KiB the peak memory of the process grows over so many steps of a workload in tinynet.
+def peak_mebibytes(peer: str) -> float:
+    """The peak memory of a process that does nothing but some steps of the circle."""
+    _, peak = _alone(peer, "peak_after", WORKLOADS["circle"], PEAK_STEPS)
+    return peak / 1024
+
+
+def memory_growth(name: str, steps: int, peer: str = SUBJECT) -> int:
+    """By how many KiB the peak memory grows over so many steps of a workload, once a third as many have been run.
 
     The garbage collector is off: what is not freed by reference counts is not freed at all.
     """
-    return int(_output(f"from benchmarks.footprint import _run; print(_run({name!r}, {steps}))"))
+    before, after = _alone(peer, "peak_after", WORKLOADS[name], steps, steps // 3)
+    return after - before
+
+
+def _alone(peer: str, what: str, *arguments: Any) -> tuple[int, int]:
+    process = Process(peer, settings.ONE)
+    try:
+        before, after = process.ask(what, *arguments)
+        return before, after
+    finally:
+        process.close()
 
 
 def checkpoint_kibibytes() -> dict[str, int]:
@@ -44,53 +61,28 @@ def checkpoint_kibibytes() -> dict[str, int]:
     command = "from benchmarks.footprint import _pass; print(_pass({}))"
     return {
         "without": int(_output(command.format(LAYERS))),
-        f"groups of {GROUP}": int(_output(command.format(GROUP))),
+        f"in groups of {GROUP}": int(_output(command.format(GROUP))),
     }
 
 
 def _pass(size: int) -> int:
     import tinynet as tn
+    from benchmarks.runner import peak_kibibytes
 
     layers = [layer for i in range(LAYERS) for layer in (tn.nn.Linear(WIDTH, WIDTH, rng=i), tn.nn.Tanh())]
     groups = [tn.nn.Sequential(*layers[i : i + 2 * size]) for i in range(0, 2 * LAYERS, 2 * size)]
     y = tn.tensor(np.ones((BATCH, WIDTH)))
-    before = _peak_kibibytes()
+    before = peak_kibibytes()
     for group in groups:
         y = group(y) if len(groups) == 1 else tn.checkpoint(group)(y)
     y.sum().backward()
-    return _peak_kibibytes() - before
+    return peak_kibibytes() - before
 
 
-def _run(name: str, steps: int) -> int:
-    workload = WORKLOADS[name]
-    peers, _ = harness.load([SUBJECT])
-    step = peers[SUBJECT].builders[name](workload, workload.timed_lr).step
-    gc.disable()
-    for _ in range(WARM_UP):
-        step()
-    before = _peak_kibibytes()
-    for _ in range(steps):
-        step()
-    return _peak_kibibytes() - before
-
-
-def _peak_kibibytes() -> int:
-    status = Path("/proc/self/status")
-    if status.exists():  # Linux, where getrusage begins with the peak of the process that started this one
-        return int(status.read_text().partition("VmHWM:")[2].split()[0])
-    from resource import RUSAGE_SELF, getrusage  # Unix only
-
-    peak = getrusage(RUSAGE_SELF).ru_maxrss
-    return peak // 1024 if sys.platform == "darwin" else peak
-
-
-def _import_times(cache: str) -> list[float]:
-    code = "import time; t = [time.perf_counter()]"
-    for module in ("numpy", "tinynet"):
-        code += f"; import {module}; t.append(time.perf_counter())"
+def _import_time(library: str, cache: str) -> float:
+    code = f"import time; begin = time.perf_counter(); import {library}; print(1e3 * (time.perf_counter() - begin))"
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    start, middle, end = map(float, _output(f"{code}; print(*t)", environment | {"PYTHONPYCACHEPREFIX": cache}).split())
-    return [1e3 * (middle - start), 1e3 * (end - middle)]
+    return float(_output(code, environment | {"PYTHONPYCACHEPREFIX": cache}))
 
 
 def _output(code: str, environment: dict[str, str] | None = None) -> str:

@@ -1,32 +1,31 @@
 """How a workload is measured: first every peer must get plain NumPy's numbers, then all of them run in turn.
 
 A round gives each peer one block of steps, in an order that rotates from round to round, so that whatever slows the machine
-for a while slows all of them. A block lasts about `BLOCK` seconds; its steps are calibrated for each peer beforehand.
+for a while slows all of them. A block lasts about 20 ms; its steps are calibrated for each peer beforehand.
 """
 
-import gc
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from time import perf_counter
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from time import sleep
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from benchmarks.peers import BASELINE, PEERS, Contestant
-from benchmarks.workloads import Array, Workload
+from benchmarks.peers import BASELINE
+from benchmarks.runner import FIRST_STEPS, Failure
+from benchmarks.tasks import Array, Workload
 
-__all__ = ["Measurement", "Peer", "disagreement", "load", "measure"]
+__all__ = ["Measurement", "disagreement", "measure", "race"]
 
-BLOCK = 0.02
-CHECKED_STEPS = 20
+PAUSE = 0.02
+"""Seconds between two blocks, in which the threads of the one before fall asleep."""
+
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
 
-class Peer(NamedTuple):
-    """A peer that is installed: its name in the report, and how it builds each workload it takes part in."""
+class Peer(Protocol):
+    """A `Runner`, or a `Process` that has one."""
 
-    label: str
-    builders: Mapping[str, Callable[[Any, float], Contestant]]
+    def ask(self, what: str, *arguments: Any) -> Any: ...
 
 
 class Measurement(NamedTuple):
@@ -36,50 +35,56 @@ class Measurement(NamedTuple):
     ----------
     seconds : dict
         For each peer that ran, the seconds a step in each round.
+    compiling : dict
+        For each peer that ran, the seconds that its first steps took more than later ones.
+    call_cost : dict
+        For each peer that tells them apart, the seconds of a step that its replay does not take.
+    calls : dict
+        For each peer of which it is known, how many calls of NumPy a step makes.
     wrong : dict
         For each peer that was excluded because its numbers differ, in what.
+    failed : dict
+        For each peer that was excluded because it cannot run the workload, why.
     """
 
     workload: Workload
     seconds: dict[str, Array]
+    compiling: dict[str, float]
+    call_cost: dict[str, float]
+    calls: dict[str, int]
     wrong: dict[str, str]
-
-
-def load(names: list[str]) -> tuple[dict[str, Peer], list[str]]:
-    """The named peers that are installed, and the names of those that are not."""
-    installed, missing = {}, []
-    for name in names:
-        try:
-            module = import_module(PEERS[name])
-        except ModuleNotFoundError as error:
-            if error.name != name:
-                raise
-            missing.append(name)
-        else:
-            installed[name] = Peer(module.LABEL, module.BUILDERS)
-    return installed, missing
+    failed: dict[str, str]
 
 
 def measure(workload: Workload, peers: Mapping[str, Peer], rounds: int) -> Measurement:
     """Check the peers that take part in a workload against `BASELINE`, which must be among them, and time those that agree."""
-    taking_part = {name: peer.builders[workload.name] for name, peer in peers.items() if workload.name in peer.builders}
-    reference = _run(workload, taking_part[BASELINE])
-    wrong, racers = {}, {}
-    for name, build in taking_part.items():
-        reason = disagreement(workload, _run(workload, build), reference)
-        if reason:
-            wrong[name] = reason
-        else:
-            racers[name] = build(workload, workload.timed_lr).step
-    return Measurement(workload, _race(racers, rounds), wrong)
-
-
-def _run(workload: Workload, build: Callable[[Any, float], Contestant]) -> dict[str, Array]:
-    """The losses of the first steps and how far they moved the weights (or, where nothing moves, the gradient)."""
-    contestant = build(workload, workload.lr)
-    losses = np.array([contestant.step().item() for _ in range(CHECKED_STEPS)])
-    moved = [np.ravel(now - start) for now, start in zip(contestant.result(), workload.origin(), strict=True)]
-    return {"losses": losses, workload.outcome: np.concatenate(moved)}
+    reference = peers[BASELINE].ask("numbers", workload)
+    racers: dict[str, Peer] = {}
+    prepared: dict[str, tuple[float, int]] = {}
+    wrong, failed = {}, {}
+    for name, peer in peers.items():
+        if not peer.ask("takes_part", workload):
+            continue
+        try:
+            reason = disagreement(workload, peer.ask("numbers", workload), reference)
+            if reason:
+                wrong[name] = reason
+            else:
+                prepared[name] = peer.ask("prepare", workload)
+                racers[name] = peer
+        except Failure as failure:
+            failed[name] = str(failure)
+    seconds = race(racers, rounds)
+    costs = {name: peer.ask("call_cost", rounds) for name, peer in racers.items()}
+    return Measurement(
+        workload,
+        seconds,
+        compiling={name: first - FIRST_STEPS * float(np.median(seconds[name])) for name, (first, _) in prepared.items()},
+        call_cost={name: cost for name, cost in costs.items() if cost is not None},
+        calls={name: calls for name, (_, calls) in prepared.items() if calls},
+        wrong=wrong,
+        failed=failed,
+    )
 
 
 def disagreement(workload: Workload, mine: dict[str, Array], reference: dict[str, Array]) -> str:
@@ -94,37 +99,13 @@ def disagreement(workload: Workload, mine: dict[str, Array], reference: dict[str
     return ""
 
 
-def _race(racers: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, Array]:
-    """Seconds a step of each racer in each round.
-
-    The garbage collector is on, as it is for a user; the objects that exist beforehand are set aside, so that nobody
-    pays for walking through the libraries of the others.
-    """
-    gc.collect()
-    gc.freeze()
-    steps = {name: _calibrate(step) for name, step in racers.items()}
+def race(racers: Mapping[str, Peer], rounds: int) -> dict[str, Array]:
+    """Seconds a step of each racer, which has been prepared, in each round."""
     seconds: dict[str, list[float]] = {name: [] for name in racers}
     order = list(racers)
     for _ in range(rounds):
         for name in order:
-            seconds[name].append(_block(racers[name], steps[name]) / steps[name])
+            seconds[name].append(racers[name].ask("block"))
+            sleep(PAUSE)
         order.append(order.pop(0))
-    gc.unfreeze()
     return {name: np.array(values) for name, values in seconds.items()}
-
-
-def _calibrate(step: Callable[[], Any]) -> int:
-    """How many steps take about `BLOCK` seconds, once warm."""
-    step()  # a compiler runs now
-    n = 1
-    while (elapsed := _block(step, n)) < BLOCK:
-        n *= 2
-    return max(1, round(n * BLOCK / elapsed))
-
-
-def _block(step: Callable[[], Any], n: int) -> float:
-    begin = perf_counter()
-    for _ in range(n):
-        loss = step()
-    loss.item()  # waits for a library that computes behind the caller's back
-    return perf_counter() - begin

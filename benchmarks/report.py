@@ -1,8 +1,9 @@
-"""The results as a Markdown table, which is read in the terminal too, and as JSON."""
+"""The results as Markdown tables, which are read in the terminal too, and as JSON."""
 
+import ctypes
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,20 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.footprint import LAYERS
-from benchmarks.harness import Measurement, Peer
-from benchmarks.peers import BASELINE, SUBJECT
+from benchmarks.footprint import LAYERS, PEAK_STEPS
+from benchmarks.growth import Growth
+from benchmarks.harness import Measurement
+from benchmarks.peers import BASELINE, BOUND, COMPILED, COMPILERS, PEERS, SUBJECT
 
 __all__ = ["METHOD", "Results", "as_json", "markdown"]
 
 METHOD = (
-    "The same maths, initial weights, data and dtype for every library, one thread each. Before a library is timed, its losses "
-    "over 20 steps and the change of its weights (its gradient, for the chain) are compared with plain NumPy's. Each round "
-    "gives every library a block of steps of about 20 ms, in rotating order; reported are the median over the rounds, the "
-    "quartiles, and the median of the ratios within a round. While the clock runs the learning rate is so small that the "
-    "weights stay where they start: networks that are trained to the end have gradients, and moments in Adam, among the "
-    "denormal numbers, which are slow to compute with. The garbage collector is on."
+    "The same maths, initial weights, data and dtype for every library, each in processes of its own. A step gets its batch as "
+    "NumPy arrays, as a data set gives them. Before a library is timed, its losses over 20 steps and the change of its weights "
+    "(its gradient, where nothing is learned) are compared with plain NumPy's. Each round gives every library a block of steps "
+    "of about 20 ms, in rotating order; reported are medians over the rounds, and medians of the ratios within a round. While "
+    "the clock runs the learning rate is so small that the weights stay where they start: networks that are trained to the end "
+    "have gradients, and moments in Adam, among the denormal numbers, which are slow to compute with. The garbage collector is "
+    "on."
 )
+RATIOS = (
+    ("compiled ÷ tuned by hand", COMPILED, (BOUND,)),
+    ("compiled ÷ best of the compilers", COMPILED, COMPILERS),
+    ("eager ÷ NumPy by hand", SUBJECT, (BASELINE,)),
+    ("eager ÷ PyTorch, eager", SUBJECT, ("torch",)),
+    ("eager ÷ best of autograd and mygrad", SUBJECT, ("autograd", "mygrad")),
+)
+"""For each ratio its title, a peer, and those of which it is measured against the fastest."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,15 @@ class Results:
     command: str
     date: str | None
     rounds: int
-    peers: Mapping[str, Peer]
+    labels: Mapping[str, str]
     missing: Sequence[str]
-    measurements: Sequence[Measurement]
-    growth_steps: int
-    growth: Mapping[str, int]
+    measurements: Mapping[str, Sequence[Measurement]]
     import_milliseconds: Mapping[str, float]
+    peak_mebibytes: Mapping[str, float]
+    leak_steps: int
+    leaks: Mapping[str, Mapping[str, int]]
     checkpoint: Mapping[str, int]
+    growth: Growth
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -49,92 +62,141 @@ def as_json(results: Results) -> dict[str, Any]:
         "date": results.date,
         "machine": _machine(results),
         "rounds": results.rounds,
-        "workloads": {
-            m.workload.name: {
-                "title": m.workload.title,
-                "description": m.workload.description,
-                "dtype": m.workload.dtype,
-                "microseconds_per_step": {
-                    name: {
-                        "median": _round(1e6 * np.median(seconds)),
-                        "quartiles": [_round(1e6 * q) for q in np.quantile(seconds, (0.25, 0.75))],
-                        "tinynet_over_this": _ratio(m, name),
-                        "rounds": [_round(1e6 * s) for s in seconds],
-                    }
-                    for name, seconds in m.seconds.items()
-                },
+        "settings": {
+            setting: {
+                m.workload.name: {
+                    "microseconds_per_step": {name: _spread(seconds) for name, seconds in m.seconds.items()},
+                    "ratios": {title: _round(ratio) for title, ratio in _ratios(m)},
+                    "compiling_milliseconds": {name: _round(1e3 * m.compiling[name]) for name in _compilers(m)},
+                    "call_cost_microseconds": {name: _round(1e6 * cost) for name, cost in m.call_cost.items()},
+                    "numpy_calls_per_step": m.calls,
+                    "cannot_run": m.failed,
+                }
+                for m in measurements
             }
-            for m in results.measurements
+            for setting, measurements in results.measurements.items()
         },
         "import_milliseconds": {name: _round(value) for name, value in results.import_milliseconds.items()},
-        "memory_growth_kibibytes": {"steps": results.growth_steps, **results.growth},
+        "peak_mebibytes": {name: _round(value) for name, value in results.peak_mebibytes.items()},
+        "leak_kibibytes": {"steps": results.leak_steps, **results.leaks},
         "checkpoint_kibibytes": dict(results.checkpoint),
+        "growth_microseconds_per_step": {
+            axis: {name: [(size, _round(1e6 * seconds)) for size, seconds in points] for name, points in lines.items()}
+            for axis, lines in results.growth.items()
+        },
     }
 
 
 def markdown(results: Results) -> str:
-    """The report: a table, what else was measured, how, and on what machine."""
-    workloads = "\n".join(
-        f"- {m.workload.title}: {m.workload.description}, in {m.workload.dtype}" for m in results.measurements
-    )
-    machine = "\n".join(f"- {what}: {value}" for what, value in _machine(results).items())
-    imports = results.import_milliseconds
-    growth = ", ".join(f"{name} {kibibytes} KiB" for name, kibibytes in results.growth.items())
+    """The report: the tables, what else was measured, how, and on what machine."""
     checkpoint = ", ".join(f"{kibibytes / 1024:.0f} MiB {how}" for how, kibibytes in results.checkpoint.items())
-    sections = [
-        "# Benchmarks",
-        f"Made by `{results.command}`" + (f" on {results.date}." if results.date else "."),
-        _table(results),
-        workloads,
-        f"`import tinynet` takes {imports['tinynet']:.0f} ms, {imports['difference']:.1f} ms more than `import numpy`.",
-        f"Growth of tinynet's peak memory over {results.growth_steps:,} steps with the garbage collector off: {growth}.",
+    workloads = {m.workload.name: m.workload for each in results.measurements.values() for m in each}
+    sections = ["# Benchmarks", f"Made by `{results.command}`" + (f" on {results.date}." if results.date else ".")]
+    for setting, measurements in results.measurements.items():
+        sections += [
+            f"## {setting.capitalize()}",
+            "Microseconds a step:",
+            _table(["", *(m.workload.title for m in measurements)], _times(results, measurements)),
+            "Ratios (where they are below 1, tinynet is the faster one):",
+            _table(["", *(m.workload.title for m in measurements)], _ratio_rows(measurements)),
+            "Milliseconds that the first three steps take more than later ones (compiling, recording), calls of NumPy a step, "
+            "and microseconds that a compiled call takes beside its replay (looking at arguments, copying):",
+            _table(["", *(m.workload.title for m in measurements)], _compilation(results, measurements)),
+        ]
+    sections += [
+        "## Import and memory",
+        f"Milliseconds to import, and the peak memory of a process that does nothing but {PEAK_STEPS} steps of the circle:",
+        _table(["", "import, ms", "peak, MiB"], _footprints(results)),
+        *(
+            f"Growth of the peak memory of {results.labels[name]} over {results.leak_steps:,} steps with the garbage collector "
+            f"off: {', '.join(f'{workload} {kibibytes} KiB' for workload, kibibytes in leaks.items())}."
+            for name, leaks in results.leaks.items()
+        ),
         f"Memory of one forward and backward pass of {LAYERS} tanh layers, with `tn.checkpoint` and without: {checkpoint}.",
+        *(["## Growth", "![Time of a step as its network grows](growth.png)"] if results.growth else []),
+        "## How",
+        "\n".join(f"- {w.title}: {w.description}, in {w.dtype}" for w in workloads.values()),
         METHOD,
-        machine,
+        "\n".join(f"- {what}: {value}" for what, value in _machine(results).items()),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _table(results: Results) -> str:
-    head = ["workload", "library", "µs a step", "quartiles", "tinynet's time ÷ its"]
-    rows = []
-    for m in results.measurements:
-        title = m.workload.title
-        for name, seconds in m.seconds.items():
-            median = 1e6 * np.median(seconds)
-            low, high = (_figure(1e6 * q) for q in np.quantile(seconds, (0.25, 0.75)))
-            each = f" ({_figure(median / m.workload.operations)} an operation)" if m.workload.operations else ""
-            ratio = _ratio(m, name)
-            ratio_shown = "" if ratio is None or name == SUBJECT else f"{ratio:.2f}"
-            rows.append([title, results.peers[name].label, _figure(median) + each, f"{low} to {high}", ratio_shown])
-            title = ""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    rule = ["-" * widths[0], "-" * widths[1], *("-" * (width - 1) + ":" for width in widths[2:])]
-    align = [str.ljust, str.ljust, str.rjust, str.rjust, str.rjust]
-    lines = ([put(cell, width) for put, cell, width in zip(align, row, widths, strict=True)] for row in [head, rule, *rows])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _times(results: Results, measurements: Sequence[Measurement]) -> Iterator[list[str]]:
+    for name, label in results.labels.items():
+        yield [label, *(_figure(1e6 * np.median(m.seconds[name])) if name in m.seconds else "" for m in measurements)]
 
 
-def _ratio(measurement: Measurement, name: str) -> float | None:
-    """tinynet's time over that of a library: the median of the ratios within each round; None if tinynet did not run."""
-    if SUBJECT not in measurement.seconds:
-        return None
-    return _round(np.median(measurement.seconds[SUBJECT] / measurement.seconds[name]))
+def _ratio_rows(measurements: Sequence[Measurement]) -> Iterator[list[str]]:
+    found = [dict(_ratios(m)) for m in measurements]
+    for title, _, _ in RATIOS:
+        if any(title in ratios for ratios in found):
+            yield [title, *(f"{ratios[title]:.2f}" if title in ratios else "" for ratios in found)]
+
+
+def _ratios(m: Measurement) -> Iterator[tuple[str, float]]:
+    for title, name, others in RATIOS:
+        there = [other for other in others if other in m.seconds]
+        if there and name in m.seconds:
+            best = min(there, key=lambda other: np.median(m.seconds[other]))
+            yield title, float(np.median(m.seconds[name] / m.seconds[best]))
+
+
+def _compilation(results: Results, measurements: Sequence[Measurement]) -> Iterator[list[str]]:
+    for name in (COMPILED, *COMPILERS):
+        if name in results.labels:
+            cells = (_figure(1e3 * m.compiling[name]) if name in m.compiling else "" for m in measurements)
+            yield [f"{results.labels[name]}: compiling", *cells]
+    for name in (BOUND, COMPILED):
+        if name in results.labels:
+            yield [f"{results.labels[name]}: calls", *(f"{m.calls[name]:,}" if name in m.calls else "" for m in measurements)]
+    if COMPILED in results.labels:
+        costs = (_figure(1e6 * m.call_cost[COMPILED]) if COMPILED in m.call_cost else "" for m in measurements)
+        yield [f"{results.labels[COMPILED]}: cost of the call", *costs]
+
+
+def _footprints(results: Results) -> Iterator[list[str]]:
+    for name, label in results.labels.items():
+        library = PEERS[name].library
+        yield [label, _figure(results.import_milliseconds[library]), _figure(results.peak_mebibytes[name])]
+
+
+def _compilers(m: Measurement) -> list[str]:
+    return [name for name in (COMPILED, *COMPILERS) if name in m.compiling]
+
+
+def _table(head: Sequence[str], rows: Iterator[list[str]]) -> str:
+    """A Markdown table whose columns are aligned: the first to the left, the others to the right."""
+    lines = [list(head), *rows]
+    widths = [max(3, *(len(line[i]) for line in lines)) for i in range(len(head))]
+    lines.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
+    align = [str.ljust, *[str.rjust] * (len(head) - 1)]
+    aligned = ([put(cell, width) for put, cell, width in zip(align, line, widths, strict=True)] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in aligned)
 
 
 def _machine(results: Results) -> dict[str, str]:
     """Where the figures come from; nothing that names a particular machine."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    others = [f"{name} {version(name)}" for name in results.peers if name not in (BASELINE, SUBJECT)]
+    others = dict.fromkeys(PEERS[name].library for name in results.labels if PEERS[name].library not in ("numpy", "tinynet"))
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores; {platform.system()}",
         "Python": platform.python_version(),
-        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}",
-        "libraries": ", ".join(others) or "none",
-        "not installed": ", ".join(results.missing) or "none",
-        "threads": os.environ.get("OMP_NUM_THREADS", "not set"),
+        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{_kernels()}",
+        "libraries": ", ".join(f"{name} {version(name)}" for name in others) or "none",
+        "left out": ", ".join(results.missing) or "none",
         "rounds": str(results.rounds),
     }
+
+
+def _kernels() -> str:
+    """The processor for which OpenBLAS computes; it takes an old one for those that it does not know."""
+    name = getattr(ctypes.CDLL(np._core._multiarray_umath.__file__), "scipy_openblas_get_corename64_", None)
+    if name is None:
+        return ""
+    name.restype = ctypes.c_char_p
+    chosen = " (set by OPENBLAS_CORETYPE)" if "OPENBLAS_CORETYPE" in os.environ else ""
+    return f", kernels for {name().decode()}{chosen}"
 
 
 def _processor() -> str:
@@ -145,9 +207,16 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _figure(value: float) -> str:
+def _spread(seconds: Any) -> dict[str, Any]:
+    return {
+        "median": _round(1e6 * np.median(seconds)),
+        "quartiles": [_round(1e6 * q) for q in np.quantile(seconds, (0.25, 0.75))],
+    }
+
+
+def _figure(value: Any) -> str:
     """Three digits, without an exponent."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:#.3g}".rstrip(".")
 
 
 def _round(value: Any) -> float:

@@ -1,6 +1,7 @@
-"""JAX, the whole step (forward, gradient, update) compiled by one jax.jit, on one CPU thread."""
+"""JAX, the whole step (forward, gradient, update) compiled by one jax.jit."""
 
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -8,20 +9,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers import Contestant
-from benchmarks.workloads import Chain, Training
+from benchmarks.tasks import Gradient, Training
 
-__all__ = ["BUILDERS", "LABEL"]
+__all__ = ["BUILDERS", "LABEL", "training"]
 
 LABEL = "JAX, jit"
 ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu}
+LOSSES = {
+    "bce": lambda z, y: jnp.sum(jnp.logaddexp(0, z) - y * z) / z.shape[-2],
+    "cross_entropy": lambda z, y: -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(z), y[:, None], axis=1)),
+    "mse": lambda z, y: jnp.mean((z - y) ** 2),
+}
+LIBRARY = SimpleNamespace(tanh=jnp.tanh, sigmoid=jax.nn.sigmoid)
 
 jax.config.update("jax_enable_x64", True)
-jax.config.update("jax_cpu_enable_async_dispatch", False)  # it would take a second thread
 
 
-def sgd(params: Any, velocities: Any, grads: Any, lr: float, momentum: float) -> Any:
-    velocities = jax.tree.map(lambda v, g: momentum * v + g, velocities, grads)
-    return jax.tree.map(lambda p, v: p - lr * v, params, velocities), velocities
+def sgd(params: Any, velocities: Any, grads: Any, lr: float, momentum: float = 0.0) -> Any:
+    if momentum:
+        grads = velocities = jax.tree.map(lambda v, g: momentum * v + g, velocities, grads)
+    return jax.tree.map(lambda p, g: p - lr * g, params, grads), velocities
 
 
 def adam(params: Any, state: Any, grads: Any, lr: float, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8) -> Any:
@@ -37,17 +44,19 @@ def adam(params: Any, state: Any, grads: Any, lr: float, beta1: float = 0.9, bet
     return jax.tree.map(update, params, means, squares), (t, means, squares)
 
 
-def training(workload: Training, lr: float) -> Contestant:
-    x, y = (jnp.asarray(array) for array in workload.data())
+def training(workload: Training, lr: float, **options: Any) -> Contestant:
+    """A step that gives new weights for old; `options` are further ones of jax.jit."""
+    x, y = workload.data()
     params = [jnp.asarray(array) for array in workload.weights()]
-    zeros = [jnp.zeros_like(p) for p in params]
-    update, state = {"sgd": (sgd, zeros), "adam": (adam, (jnp.asarray(0.0), zeros, zeros))}[workload.optimizer]
-    loss_and_grads = jax.value_and_grad(partial(workload.loss, xp=jnp, activation=ACTIVATIONS[workload.activation]))
+    means, squares = ([jnp.zeros_like(p) for p in params] for _ in range(2))
+    update, state = {"sgd": (sgd, means), "adam": (adam, (jnp.asarray(0.0), means, squares))}[workload.optimizer]
+    activation, loss_function = ACTIVATIONS[workload.activation], LOSSES[workload.loss]
 
-    @jax.jit
-    def compiled(params: Any, state: Any, x: Any, y: Any) -> Any:
-        loss, grads = loss_and_grads(params, x, y)
+    def learn(params: Any, state: Any, x: Any, y: Any) -> Any:
+        loss, grads = jax.value_and_grad(lambda params: loss_function(workload.logits(params, x, activation), y))(params)
         return loss, *update(params, state, grads, lr, **workload.options)
+
+    compiled = jax.jit(learn, **options)
 
     def step() -> Any:
         nonlocal params, state
@@ -57,17 +66,17 @@ def training(workload: Training, lr: float) -> Contestant:
     return Contestant(step, lambda: [np.asarray(p) for p in params])
 
 
-def chain(workload: Chain, lr: float) -> Contestant:
-    x, a, b = (jnp.asarray(array) for array in workload.data())
-    gradient = jnp.zeros_like(x)
-    compiled = jax.jit(jax.value_and_grad(partial(workload.loss, tanh=jnp.tanh)))
+def gradient(workload: Gradient, lr: float) -> Contestant:
+    x, *constants = workload.data()
+    g: Any = jnp.zeros_like(x)
+    compiled = jax.jit(jax.value_and_grad(partial(workload.total, LIBRARY)))
 
     def step() -> Any:
-        nonlocal gradient
-        loss, gradient = compiled(x, a, b)
+        nonlocal g
+        loss, g = compiled(x, *constants)
         return loss
 
-    return Contestant(step, lambda: [np.asarray(gradient)])
+    return Contestant(step, lambda: [np.asarray(g)])
 
 
-BUILDERS = {"xor": training, "circle": training, "chain": chain}
+BUILDERS = {Training: training, Gradient: gradient}

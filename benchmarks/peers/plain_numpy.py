@@ -1,97 +1,118 @@
 """Plain NumPy with the gradients derived by hand, as a person writes them down, and not tuned: the baseline."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers import Contestant, updates
-from benchmarks.workloads import Array, Chain, Training
+from benchmarks.tasks import Array, Gradient, Training
+from benchmarks.workloads import CHAIN_LENGTH
 
 __all__ = ["BUILDERS", "LABEL"]
 
 LABEL = "NumPy by hand"
 
 
-def xor(workload: Training, lr: float) -> Contestant:
+def bce(z: Array, y: Array) -> tuple[Any, Array]:
+    """The loss and its slope, summed over the members of an ensemble."""
+    n = z.shape[-2]
+    return np.sum(np.logaddexp(0, z) - y * z) / n, (1 / (1 + np.exp(-z)) - y) / n
+
+
+def cross_entropy(z: Array, y: Array) -> tuple[Any, Array]:
+    rows = np.arange(len(y))
+    z = z - z.max(axis=1, keepdims=True)
+    p = np.exp(z)
+    total = p.sum(axis=1, keepdims=True)
+    loss = np.mean(np.log(total[:, 0]) - z[rows, y])
+    p /= total
+    p[rows, y] -= 1
+    return loss, p / len(y)
+
+
+def mse(z: Array, y: Array) -> tuple[Any, Array]:
+    d = z - y
+    return np.mean(d * d), 2 * d / d.size
+
+
+LOSSES = {"bce": bce, "cross_entropy": cross_entropy, "mse": mse}
+ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "tanh": (np.tanh, lambda h: 1 - h * h),
+    "relu": (lambda z: np.maximum(z, 0), lambda h: h > 0),
+}
+"""For each activation its values, and its slope in terms of them."""
+
+
+def training(workload: Training, lr: float) -> Contestant:
     x, y = workload.data()
-    params = w1, b1, w2, b2 = workload.weights()
-    update = updates.sgd(params, lr, **workload.options)
+    params = workload.weights()
+    layers = list(zip(params[::2], params[1::2], strict=True))
+    activation, slope = ACTIVATIONS[workload.activation]
+    loss_and_slope = LOSSES[workload.loss]
+    update = updates.BY_NAME[workload.optimizer](params, lr, **workload.options)
 
     def step() -> Any:
-        h = np.tanh(x @ w1.T + b1)
-        z = h @ w2.T + b2
-        loss = np.mean(np.logaddexp(0, z) - y * z)
+        inputs = [x]
+        for w, b in layers[:-1]:
+            inputs.append(activation(inputs[-1] @ w.mT + b))
+        w, b = layers[-1]
+        loss, d = loss_and_slope(inputs[-1] @ w.mT + b, y)
 
-        dz = (1 / (1 + np.exp(-z)) - y) / len(y)
-        dw2 = dz.T @ h
-        db2 = dz.sum(axis=0)
-        da = (dz @ w2) * (1 - h * h)
-        dw1 = da.T @ x
-        db1 = da.sum(axis=0)
-
-        update((dw1, db1, dw2, db2))
+        grads: list[Array] = []
+        for i in reversed(range(len(layers))):
+            w, b = layers[i]
+            grads += [d.sum(axis=-2).reshape(b.shape), d.mT @ inputs[i]]
+            if i:
+                d = (d @ w) * slope(inputs[i])
+        update(grads[::-1])
         return loss
 
     return Contestant(step, lambda: params)
 
 
-def circle(workload: Training, lr: float) -> Contestant:
-    x, y = workload.data()
-    params = w1, b1, w2, b2, w3, b3 = workload.weights()
-    update = updates.adam(params, lr, **workload.options)
+def gradient(workload: Gradient, lr: float) -> Contestant:
+    x, *constants = workload.data()
+    g: Array = np.zeros_like(x)
+    function = FUNCTIONS[workload.name]
 
     def step() -> Any:
-        a1 = x @ w1.T + b1
-        h1 = np.maximum(a1, 0)
-        a2 = h1 @ w2.T + b2
-        h2 = np.maximum(a2, 0)
-        z = h2 @ w3.T + b3
-        loss = np.mean(np.logaddexp(0, z) - y * z)
-
-        dz = (1 / (1 + np.exp(-z)) - y) / len(y)
-        dw3 = dz.T @ h2
-        db3 = dz.sum(axis=0)
-        da2 = (dz @ w3) * (a2 > 0)
-        dw2 = da2.T @ h1
-        db2 = da2.sum(axis=0)
-        da1 = (da2 @ w2) * (a1 > 0)
-        dw1 = da1.T @ x
-        db1 = da1.sum(axis=0)
-
-        update((dw1, db1, dw2, db2, dw3, db3))
+        nonlocal g
+        loss, g = function(x, *constants)
         return loss
 
-    return Contestant(step, lambda: params)
+    return Contestant(step, lambda: [g])
 
 
-def chain(workload: Chain, lr: float) -> Contestant:
-    x, a, b = workload.data()
-    gradient: Array = np.zeros_like(x)
-
-    def step() -> Any:
-        nonlocal gradient
-        y = x
-        outputs = []
-        for i in range(workload.operations):
-            if i % 3 == 0:
-                y = y * a
-            elif i % 3 == 1:
-                y = y + b
-            else:
-                y = np.tanh(y)
-            outputs.append(y)
-        loss = y.sum()
-
-        g = np.ones_like(y)
-        for i in reversed(range(workload.operations)):
-            if i % 3 == 0:
-                g = g * a
-            elif i % 3 == 2:
-                g = g * (1 - outputs[i] * outputs[i])
-        gradient = g
-        return loss
-
-    return Contestant(step, lambda: [gradient])
+def gated(x: Array) -> tuple[Any, Array]:
+    t = np.tanh(x)
+    s = 1 / (1 + np.exp(-x))
+    u = t * s + x
+    q = 1 / (1 + np.exp(-u))
+    y = u * q
+    return y.sum(), (q + y * (1 - q)) * ((1 - t * t) * s + t * s * (1 - s) + 1)
 
 
-BUILDERS = {"xor": xor, "circle": circle, "chain": chain}
+def chain(x: Array, a: Array, b: Array) -> tuple[Any, Array]:
+    y = x
+    outputs = []
+    for i in range(CHAIN_LENGTH):
+        if i % 3 == 0:
+            y = y * a
+        elif i % 3 == 1:
+            y = y + b
+        else:
+            y = np.tanh(y)
+        outputs.append(y)
+    g = np.ones_like(y)
+    for i in reversed(range(CHAIN_LENGTH)):
+        if i % 3 == 0:
+            g = g * a
+        elif i % 3 == 2:
+            g = g * (1 - outputs[i] * outputs[i])
+    return y.sum(), g
+
+
+FUNCTIONS: dict[str, Callable[..., tuple[Any, Array]]] = {"gated": gated, "chain": chain}
+
+BUILDERS = {Training: training, Gradient: gradient}

@@ -4,21 +4,24 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from benchmarks.workloads import Array
+from benchmarks.tasks import Array
 
 __all__ = ["BY_NAME"]
 
 Update = Callable[[Sequence[Array]], None]
 
 
-def sgd(params: Sequence[Array], lr: float, momentum: float) -> Update:
+def sgd(params: Sequence[Array], lr: float, momentum: float = 0.0) -> Update:
     velocities = [np.zeros_like(p) for p in params]
 
     def update(grads: Sequence[Array]) -> None:
         for p, v, g in zip(params, velocities, grads, strict=True):
-            v *= momentum
-            v += g
-            p -= lr * v
+            if momentum:
+                v *= momentum
+                v += g
+                p -= lr * v
+            else:
+                p -= lr * g
 
     return update
 
