@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from tinynet.errors import GradientError
 from tinynet.graph import backward, behind_hooks, enable_grad, owned
 from tinynet.tensor import Tensor, cotangent, node_of, wrap
@@ -121,7 +119,7 @@ def pull_back(
     gradients: list[Any] = []
     taken = [*seeds]  # a seed that arrives untouched, or a node that is named twice: arrays must not be shared
     for g in map(found.get, wanted):
-        if isinstance(g, np.ndarray | np.generic):
+        if g is not None and not isinstance(g, Tensor):
             g = owned(g)
             g = g.copy() if any(g is other for other in taken) else g
             taken.append(g)

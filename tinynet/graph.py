@@ -142,7 +142,7 @@ def owned(g: Any) -> Any:
     """A cotangent that `backward` found, as an array that nothing else refers to."""
     if type(g) is np.ndarray and g.base is None:
         return g
-    return g.copy() if hasattr(g, "records") else np.array(g)
+    return np.copy(g) if hasattr(g, "records") else np.array(g)
 
 
 def reachable(roots: Iterable[Any]) -> list[Any]:

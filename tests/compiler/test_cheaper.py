@@ -50,6 +50,11 @@ SAME_BITS = {
     "large": (lambda x, b: x + b, [special(SMALL // 4, 8), special(8)], [np.add]),
     "maximum": (lambda x: np.maximum(x, 0.0), [special(4, 6)], [np.maximum]),
     "maximum with -0.0": (lambda x: np.maximum(x, -0.0), [special(4, 6)], [np.maximum]),
+    "maximum with both zeros": (
+        lambda x: np.copysign(1, np.maximum(x, 0.0)) - np.copysign(1, np.maximum(x, -0.0)),
+        [special(4, 6)],
+        [np.maximum, np.copysign, np.maximum, np.copysign, np.subtract],
+    ),
     "minimum": (lambda x: np.minimum(x, -1), [special(4, 6, dtype="float64")], [np.minimum]),
     "maximum with an argument": (np.maximum, [special(30, 30), np.array(0.0, "float32")], [copy_to, np.maximum]),
     "maximum with an argument, small": (np.maximum, [special(3, 4), np.array(0.0, "float32")], [np.maximum]),
@@ -57,6 +62,7 @@ SAME_BITS = {
     "large minimum": (lambda x: np.minimum(x, 0.0), [special(SMALL, 2)], ["clip", np.add]),
     "large maximum with 1": (lambda x: np.maximum(x, 1.0), [special(SMALL, 2)], ["clip"]),
     "large maximum with -0.0": (lambda x: np.maximum(x, -0.0), [special(SMALL, 2)], [np.maximum]),
+    "large maximum with NaN": (lambda x: np.maximum(x, np.nan), [special(SMALL, 2)], [np.maximum]),
     "maximum with NaN": (lambda x: np.maximum(x, np.nan), [special(4, 6)], [np.maximum]),
     "where": (lambda x, y: np.where(x > 0, x, y), [special(MANY), special(MANY)], [np.greater, *CHOICE]),
     "where in float64": (
@@ -65,7 +71,8 @@ SAME_BITS = {
         [copy_to, *CHOICE],
     ),
     "where with a number": (lambda x: np.where(x > 0, x, -0.0), [special(2, MANY)], [np.greater, *CHOICE]),
-    "where with numbers": (lambda x: np.where(x > 0, 1, 0.5), [special(2, MANY)], [np.greater, np.where]),
+    "where with numbers": (lambda x: np.where(x > 0, 1, 0.5), [special(2, MANY)], [np.greater, *CHOICE]),
+    "where of numbers": (lambda x, y: np.where(x, x, y), [special(MANY), special(MANY)], [np.where]),
     "where of two dtypes": (lambda m, x: np.where(m, m, x), [special(MANY) > 0, special(MANY)], [np.where]),
     "where that broadcasts": (lambda x, y: np.where(x > 0, x, y), [special(2, MANY), special(MANY)], [np.greater, np.where]),
     "where of few": (lambda x, y: np.where(x > 0, x, y), [special(9), special(9)], [np.greater, np.where]),
@@ -116,7 +123,36 @@ def test_in_place():
     assert_same_outcome(program, after, b)
 
 
+@pytest.mark.parametrize("reduce", [np.add.reduce, np.maximum.reduce])
+def test_a_result_in_the_operand(reduce):
+    state = values(4, 6)
+
+    def step(b):
+        x = lifted(state)
+        reduce(x, axis=1, out=x[0, :4])
+        return x + b
+
+    b = values(4, 6)
+    program = program_of(step, b)
+    after = cheaper(program)
+    assert functions(after) == ["reduce", "add"]
+    assert_same_outcome(program, after, b)
+
+
+def test_a_sum_in_another_dtype_than_its_place():
+    state = values(6)
+
+    def step(x):
+        np.add.reduce(x, axis=0, dtype=np.float64, out=lifted(state))
+
+    program = program_of(step, values(4, 6))
+    assert functions(cheaper(program)) == ["reduce"]
+
+
 TO_ROUNDING = {
+    "square": (lambda x: x**2, [values(4, 6)], [np.square]),
+    "third power": (lambda x: np.power(x, 3), [values(4, 6)], [np.power]),
+    "power of integers": (lambda x: np.power(x, 2), [np.arange(4)], [np.power]),
     "sum": (np.sum, [values(4, 6)], [np.dot]),
     "sum of a vector": (lambda x: np.add.reduce(x), [values(8)], [np.dot]),
     "sum over the first axis": (lambda x: np.add.reduce(x), [values(4, 6)], [np.dot]),

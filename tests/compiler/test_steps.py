@@ -19,8 +19,8 @@ LARGEST_DIFFERENCE = {np.float64: 1e-9, np.float32: 1e-3}  # of the norm: a pass
 
 ACTIVATIONS = [
     nn.ELU, nn.GELU, nn.SELU, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.LogSoftmax, nn.Mish,
-    nn.PReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Sin, nn.Softmax, nn.Softplus, nn.Softsign, nn.Square, nn.Swish, nn.Tanh,
-    nn.Tanhshrink, lambda: nn.Swish(1.5, learn=True), lambda: nn.GELU("tanh"), lambda: nn.Sin(2.0), nn.Identity,
+    nn.PReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Sin, nn.Softmax, nn.Softplus, nn.Softsign, nn.Square, nn.Swish,
+    nn.Tanh, nn.Tanhshrink, lambda: nn.Swish(1.5, learn=True), lambda: nn.GELU("tanh"), lambda: nn.Sin(2.0), nn.Identity,
 ]  # fmt: skip
 
 OPTIMIZERS = {
@@ -43,23 +43,23 @@ SCHEDULES = {
 }
 
 
-def elementwise(loss, **options):
+def a_loss(loss, **options):
     return lambda reduction: loss(reduction=reduction, **options)
 
 
 LOSSES = {  # for each what its target is, and what makes it
-    "mse": ("real", elementwise(nn.MSELoss)),
-    "l1": ("real", elementwise(nn.L1Loss)),
-    "huber": ("real", elementwise(nn.HuberLoss, delta=0.5)),
-    "smooth l1": ("real", elementwise(nn.SmoothL1Loss, beta=0.7)),
-    "bce with logits": ("binary", elementwise(nn.BCEWithLogitsLoss)),
-    "weighted bce": ("binary", lambda reduction: nn.BCEWithLogitsLoss([0.3, 2.0, 1.0], pos_weight=[1.5, 1.0, 0.5], reduction=reduction)),
-    "cross entropy": ("labels", elementwise(nn.CrossEntropyLoss)),
+    "mse": ("real", a_loss(nn.MSELoss)),
+    "l1": ("real", a_loss(nn.L1Loss)),
+    "huber": ("real", a_loss(nn.HuberLoss, delta=0.5)),
+    "smooth l1": ("real", a_loss(nn.SmoothL1Loss, beta=0.7)),
+    "bce with logits": ("binary", a_loss(nn.BCEWithLogitsLoss)),
+    "weighted bce": ("binary", a_loss(nn.BCEWithLogitsLoss, weight=[0.3, 2.0, 1.0], pos_weight=[1.5, 1.0, 0.5])),
+    "cross entropy": ("labels", a_loss(nn.CrossEntropyLoss)),
     "of classes with weights": (
-        "labels", lambda reduction: nn.CrossEntropyLoss([0.5, 1.0, 2.0], ignore_index=2, label_smoothing=0.1, reduction=reduction),
+        "labels", a_loss(nn.CrossEntropyLoss, weight=[0.5, 1.0, 2.0], ignore_index=2, label_smoothing=0.1),
     ),
-    "of probabilities": ("probabilities", elementwise(nn.CrossEntropyLoss)),
-    "nll": ("labels", elementwise(nn.NLLLoss)),
+    "of probabilities": ("probabilities", a_loss(nn.CrossEntropyLoss)),
+    "nll": ("labels", a_loss(nn.NLLLoss)),
 }  # fmt: skip
 CLASSES = 3
 
@@ -195,8 +195,8 @@ class ByHand:
         self.parameters = parameters
         self.kind = kind
         self.rate = np.array(0.05)
-        make = {"velocity in tensors": lambda p: tn.tensor(np.zeros_like(p.data)), "velocity in arrays": lambda p: np.zeros_like(p.data)}
-        self.velocities = [make[kind](p) for p in parameters] if kind in make else []
+        zeros = [np.zeros_like(p.data) for p in parameters]
+        self.velocities = {"velocity in tensors": [tn.Tensor(x) for x in zeros], "velocity in arrays": zeros}.get(kind, [])
 
     def zero_grad(self):
         for p in self.parameters:
@@ -331,6 +331,8 @@ def run(plan):
         for twin in (compiled, plain):
             EVENTS[event](twin, k)
         for _ in range(2 + k % 3):
+            if not all(np.all(np.abs(p.data) <= 100) for p in plain.model.parameters()):
+                return compiled.step  # it diverges, and every rounding with it
             batch = plain.batch(rng)
             generator = as_generator()
             before = generator.bit_generator.state
@@ -338,12 +340,13 @@ def run(plan):
             after, generator.bit_generator.state = generator.bit_generator.state, before
             found = compiled.step(*batch)
             assert generator.bit_generator.state == after
+            dtype = plan["dtype"] if plain.dtype == np.float64 else np.float32  # what was cast to float32 is no better
             for (path, a), (_, b) in zip(leaves({"": found}), leaves({"": expected}), strict=True):
-                assert_alike(a, b, plan["dtype"] if plain.dtype == np.float64 else np.float32, path)
+                assert_alike(a, b, dtype, path)
             ours, theirs = compiled.observed(), plain.observed()
             assert ours.keys() == theirs.keys()
             for name in theirs:
-                assert_alike(ours[name], theirs[name], plan["dtype"] if plain.dtype == np.float64 else np.float32, (event, name))
+                assert_alike(ours[name], theirs[name], dtype, (event, name))
     return compiled.step
 
 

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tinynet.compiler import threads
+from tinynet.compiler.passes.dead import dead
 from tinynet.compiler.passes.tiles import tiles
+from tinynet.compiler.program import copy_to
 from tinynet.compiler.recording import record
 from tinynet.compiler.replay import Replay
 from tinynet.compiler.threads import thread_count, together
@@ -138,14 +140,37 @@ def test_what_needs_the_whole_array_ends_a_group():
     assert [call.function for call in tiled.calls] == [Tiles, np.cumsum, Tiles]
 
 
-def test_rows_are_kept_whole_where_a_vector_is_added_to_each():
+def test_a_vector_that_is_added_to_each_row_is_spread_over_a_tile_beforehand():
+    rng = np.random.default_rng(0)
+    x, row = rng.standard_normal((333, 20)), rng.standard_normal(20)
+    _, tiled = both(lambda x, row: np.maximum(x + row, 0) - row, x, row)
+    spread, group = tiled.calls
+    assert spread.function is copy_to and spread.out[0].shape == (5, 20)
+    assert group.shape == (6660,) and group.step == 100
+    _, tiled = both(lambda x, row: np.tanh(x + row), x.reshape(3, 111, 20), row)
+    assert not groups(tiled)  # what goes with one index of the first axis is larger than a tile
+
+
+def test_rows_are_kept_whole_where_each_has_a_number_of_its_own():
     rng = np.random.default_rng(0)
     x, row, column = rng.standard_normal((333, 20)), rng.standard_normal(20), rng.standard_normal((333, 1))
-    _, tiled = both(lambda x, r, c: np.maximum((x + r) * c, 0) - r, x, row, column)
+    _, tiled = both(lambda x, row, column: np.maximum((x + row) * column, 0) - row, x, row, column)
     (group,) = groups(tiled)
     assert group.shape == (333, 20) and 1 < group.step < 10
-    _, tiled = both(lambda x, r: np.tanh(x + r), x.reshape(3, 111, 20), row)
-    assert not groups(tiled)
+
+
+def test_what_one_later_group_alone_needs_is_computed_there():
+    def f(x):
+        a = np.exp(x)
+        slope = np.square(a) * 2  # not for the result below
+        total = np.cumsum(a * 3)
+        return total * slope + 1
+
+    _, tiled = both(f, np.linspace(-1, 1, N))
+    first, second = groups(tiled)
+    assert [call.function for call in first.calls] == [np.exp, np.multiply]
+    assert [call.function for call in second.calls] == [np.square, np.multiply, np.multiply, np.add]
+    assert len(second.temporaries) == 3 and len(first.out) == 2
 
 
 def test_copies_casts_and_where_take_part():
@@ -227,6 +252,29 @@ def test_shifted_views_are_not_the_same_elements():
         return y, z, z + y
 
     both(f, numbers(101))
+
+
+def test_halves_of_a_buffer_are_not_one_tile():
+    def f(x):
+        y = np.empty_like(np.concatenate([x, x]))
+        np.exp(x, out=y[:N])
+        np.negative(x, out=y[N:])
+        return y[:N] * y[N:]
+
+    x = np.linspace(-1, 1, N)
+    program = dead(record(f, (x,), {}).program)
+    assert len(program.calls) == 3
+    np.testing.assert_array_equal(run(tiles(program), x), [np.exp(x) * -x])
+
+
+def test_a_result_does_not_take_the_place_of_what_the_group_still_writes():
+    def f(x):
+        a = np.cumsum(x)
+        b = np.exp(a)
+        a[...] = 0.0
+        return b * 2, b
+
+    both(f, np.linspace(-1, 1, N))
 
 
 def test_a_check_stays_before_what_is_changed_after_it():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.compiler.program import Program
-from tinynet.compiler.recording import Recording, is_array, record
+from tinynet.compiler.recording import is_array, record
 from tinynet.compiler.variant import Variant
 from tinynet.dtypes import get_default_dtype
 from tinynet.errors import RecordingError
@@ -123,8 +123,8 @@ class Compiled:
         if place:
             recording.rewind()
             raise RecordingError(
-                f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by {deviation:.1e} of "
-                "its norm; does the step depend on something that is neither an argument nor a tensor?"
+                f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by "
+                f"{deviation:.1e} of its norm; does the step depend on something that is neither an argument nor a tensor?"
             )
         recording.forget()
         variants.append(variant)
@@ -135,8 +135,8 @@ class Compiled:
     def _warn(self, signature: Any) -> None:
         if self._last is not None:
             warnings.warn(
-                f"{self._name} was recorded {self.recordings} times and is run uncompiled now, whenever it would have to be recorded "
-                f"again. {self._reason(signature)}",
+                f"{self._name} was recorded {self.recordings} times and is run uncompiled now, whenever it would have to be "
+                f"recorded again. {self._reason(signature)}",
                 RuntimeWarning,
                 stacklevel=5,
             )
@@ -144,8 +144,9 @@ class Compiled:
 
     def _reason(self, signature: Any) -> str:
         """Why the last recording does not do."""
-        if signature in self._variants and self._variants[signature]:
-            changed = self._variants[signature][-1].changed()
+        earlier = self._variants.get(signature)
+        if earlier:
+            changed = earlier[-1].changed()
             return f"What changed last: {changed}." if changed else "Which tensors have a gradient changes from call to call."
         shapes = [part[1] for part in signature[0] if part[0] in (np.ndarray, Tensor)]
         return (
@@ -170,8 +171,8 @@ def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
                 hash(x)
             except TypeError:
                 raise RecordingError(
-                    f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; give "
-                    "arrays, tensors, numbers, texts, and containers of them"
+                    f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; "
+                    "give arrays, tensors, numbers, texts, and containers of them"
                 ) from None
             parts.append((type(x), x, None, path))
     return tuple(parts), MODE.get().grad, get_default_dtype()

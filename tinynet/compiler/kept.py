@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from types import CellType
 from typing import Any
 
-from tinynet.compiler.recorded import Recorded
+from tinynet.compiler.recorded import Recorded, plain
 
 __all__ = ["released"]
 
@@ -23,12 +23,12 @@ def released(kept: list[Recorded]) -> None:
         elif isinstance(holder, list):
             holder[:] = [x.array if id(x) in wanted else x for x in holder]
         elif isinstance(holder, CellType):
-            holder.cell_contents = holder.cell_contents.array
+            holder.cell_contents = plain(holder.cell_contents)
         else:
             for name in _slots(holder):
                 x = getattr(holder, name, None)
                 if id(x) in wanted:
-                    setattr(holder, name, x.array)
+                    setattr(holder, name, plain(x))
 
 
 def _slots(holder: Any) -> Iterator[str]:

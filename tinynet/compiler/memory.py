@@ -4,10 +4,10 @@ The buffers that a program fills lie in one piece of memory, its arena. A buffer
 writes to it or to a view of it until the last one that uses it; then another may have the place. A ufunc may also put its
 result over an operand that nobody needs any more, element over element:
 
-    t0[8] = np.exp(x0[8])              64 bytes
-    t1[8] = np.add(t0[8], 1.0)         over t0
-    t2[8] = np.multiply(t1[8], x0[8])  over t1
-    return t2[8]
+    t0 = np.exp(x0)           64 bytes
+    t1 = np.add(t0, 1.0)      over t0
+    t2 = np.multiply(t1, x0)  over t1
+    return t2
 
 Arrays from outside and constants lie where they are.
 """
@@ -46,9 +46,9 @@ class Memory(dict[Buffer, Array]):
     def array(self, view: View) -> Array:
         """The array that a view is; the same object for the same elements, by which a ufunc sees that it works in place."""
         root = self[view.buffer]
-        key = (id(root), *view[1:])
+        key = (root.__array_interface__["data"][0] + view.offset, *view[2:])
         if key not in self._made:
-            self._made[key] = root if view[2:] == (root.shape, root.strides, root.dtype) and not view.offset else view.on(root)
+            self._made[key] = root if view[1:] == (0, root.shape, root.strides, root.dtype) else view.on(root)
         return self._made[key]
 
     def __str__(self) -> str:
@@ -85,7 +85,7 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
             memory[buffer] = np.empty_like(buffer.array)
         else:
             start, stop = byte_bounds(buffer.array)
-            # a gap behind each: NumPy before 2.1 is slow, and rounds otherwise, where a result begins at an operand's end
+            # a gap behind each: NumPy 2.0 is slow, and rounds otherwise, where a result begins at an operand's end
             sizes[buffer] = ((stop - start) // ALIGNMENT + 1) * ALIGNMENT
             if buffer.kind == "input":
                 offsets[buffer] = arena.take(sizes[buffer])
@@ -100,7 +100,7 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
             buffer = view.buffer
             if buffer in sizes and buffer not in offsets:
                 operand = _operand_to_overwrite(call, view, last, i)
-                if operand in offsets:
+                if operand in offsets and operand not in inherited:
                     offsets[buffer] = offsets[operand]
                     inherited.add(operand)
                 else:
@@ -108,6 +108,8 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
         for buffer in dying.get(i, ()):
             if buffer not in inherited:
                 arena.give(offsets[buffer], sizes[buffer])
+    for buffer in sizes.keys() - offsets.keys():  # without elements, so that no call has to write them
+        offsets[buffer] = arena.take(sizes[buffer])
 
     ground = _aligned(arena.size)
     made: dict[Any, Array] = {}
@@ -121,16 +123,23 @@ def placed(calls: Sequence[Call], buffers: Iterable[Buffer], lasting: Collection
 
 def _operand_to_overwrite(call: Call, out: View, last: dict[Buffer, int], i: int) -> Buffer | None:
     """The operand whose place a new result may take: an array just like it, which nobody uses after this call."""
-    function = call.function
-    if not isinstance(function, np.ufunc) or function.signature is not None or call.kwargs or len(call.out) > 1:
+    if not out.shape or not out.is_whole:  # in place, a ufunc takes thrice as long for an array of no dimension
         return None
-    if out not in call.out or not out.shape:  # in place, a ufunc takes thrice as long for an array of no dimension
-        return None
-    for x in call.args:
-        if isinstance(x, View) and last[x.buffer] == i and x[1:] == out[1:] == x.buffer.whole[1:]:
-            same = [y == x for y in call.args if isinstance(y, View) and y.buffer is x.buffer]
-            return x.buffer if all(same) else None
+    parts: Sequence[Call] = getattr(call, "calls", (call,))  # of calls that are made tile by tile
+    first = next((k for k, part in enumerate(parts) if out in part.out), len(parts))
+    for x in call.reads():
+        if last[x.buffer] == i and x[1:] == out[1:] and x.is_whole:
+            uses = [(k, view) for k, part in enumerate(parts) for view in part.reads() if view.buffer is x.buffer]
+            written = any(view.buffer is x.buffer for part in parts for view in part.out)
+            done = uses[-1][0] < first or (uses[-1][0] == first and _is_elementwise(parts[first]))
+            if done and not written and all(view == x for _, view in uses):
+                return x.buffer
     return None
+
+
+def _is_elementwise(call: Call) -> bool:
+    function = call.function
+    return isinstance(function, np.ufunc) and function.signature is None and not call.kwargs and len(call.out) == 1
 
 
 class _Arena:

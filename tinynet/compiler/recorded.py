@@ -39,7 +39,7 @@ OF_CHANGING_SHAPE = {
     **dict.fromkeys((np.compress, np.extract), 0),
     **dict.fromkeys((np.delete, np.repeat, np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit), 1),
 }  # fmt: skip
-"""Functions of which the shape of the result depends on values, with the position of the argument that decides, if it is one."""
+"""Functions of which the shape of the result depends on values, and the position of the argument that decides, if one does."""
 
 IN_PLACE = frozenset({np.put, np.put_along_axis, np.place, np.putmask, np.fill_diagonal})
 """Functions that change a part of their first argument; `numpy.copyto` is treated apart."""
@@ -58,17 +58,20 @@ class Recorded(ArrayMethods):
         The values.
     place : View
         Where they lie in the recorded program.
+    is_scalar : bool
+        Whether NumPy would give one of its scalars in place of this array.
     """
 
-    __slots__ = ("__weakref__", "array", "place", "recorder")
+    __slots__ = ("__weakref__", "array", "is_scalar", "place", "recorder")
 
     records = True
     """For code that tells such arrays from others: a tensor can be made of them."""
 
-    def __init__(self, array: Array, place: View, recorder: "Recorder") -> None:
+    def __init__(self, array: Array, place: View, recorder: "Recorder", is_scalar: bool = False) -> None:
         self.array = array
         self.place = place
         self.recorder = recorder
+        self.is_scalar = is_scalar
         recorder.made.append(ref(self))
 
     shape = property(lambda self: self.array.shape)
@@ -110,7 +113,7 @@ class Recorded(ArrayMethods):
         if function is np.copyto:
             return self.recorder.copyto(*args, **kwargs)
         if function is np.copy and args:
-            return args[0].copy(*(args[1:2] or (kwargs.get("order", "K"),)))
+            return self.recorder.cast(args[0], args[0].dtype, *(args[1:2] or (kwargs.get("order", "K"),)))
         return self.recorder.call(function, *_with_out_by_name(function, args, kwargs))
 
     # What an array can do besides ----------------------------------------------------------------------------------------
@@ -121,13 +124,15 @@ class Recorded(ArrayMethods):
                 raise _of_changing_shape("what a boolean mask selects")
         if _is_basic(index):
             return self._part(index)
-        item: Recorded = self.recorder.call(getitem, (self, index), {})
-        return item
+        return self.recorder.call(getitem, (self, index), {})  # type: ignore[no-any-return]
 
     def _part(self, index: Any) -> "Recorded":
         """The view that a basic index gives, also of a single element."""
         parts = index if isinstance(index, tuple) else (index,)
-        return self.recorder.lift(self.array[parts if Ellipsis in parts else (*parts, ...)])
+        if Ellipsis in parts:
+            return self.recorder.lift(self.array[parts])  # type: ignore[no-any-return]
+        part = self.array[(*parts, ...)]
+        return Recorded(part, self.recorder.view(part), self.recorder, is_scalar=part.ndim == 0)
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if _is_basic(index):
@@ -162,11 +167,13 @@ class Recorded(ArrayMethods):
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
         """The same values in another dtype."""
-        return self if not copy and self.dtype == np.dtype(dtype) else self.recorder.cast(self, np.dtype(dtype), "K")
+        if not copy and self.dtype == np.dtype(dtype):
+            return self
+        return self.recorder.cast(self, np.dtype(dtype), "K", self.is_scalar)
 
     def copy(self, order: Any = "C") -> Any:
         """A copy."""
-        return self.recorder.cast(self, self.dtype, order)
+        return self.recorder.cast(self, self.dtype, order, self.is_scalar)
 
     def __copy__(self) -> Any:
         return self.copy("K")
@@ -195,25 +202,25 @@ class Recorded(ArrayMethods):
 
     def _look(self, *_: Any, **__: Any) -> NoReturn:
         raise RecordingError(
-            f"{persons_line()} looks at a value that changes from call to call (if, while, assert, float(), .item(), a text), and "
-            "a compiled step does the same calls each time; compute with NumPy's functions (np.where in place of if), or return "
-            "the value and look at it outside"
+            f"{persons_line()} looks at a value that changes from call to call (if, while, assert, float(), .item(), a text), "
+            "and a compiled step does the same calls each time; compute with NumPy's functions (np.where in place of if), or "
+            "return the value and look at it outside"
         )
 
-    __bool__ = __int__ = __float__ = __complex__ = __contains__ = __format__ = __round__ = __trunc__ = _look  # type: ignore
-    __reduce__ = item = tolist = tobytes = dump = tofile = _look  # type: ignore[assignment]
+    __bool__ = __int__ = __float__ = __complex__ = __contains__ = __format__ = __round__ = __trunc__ = _look
+    __reduce__ = item = tolist = tobytes = dump = tofile = _look
 
     def __index__(self) -> int:
         raise RecordingError(
-            f"{persons_line()} uses a value that changes from call to call as a position or a length, and a compiled step has fixed "
-            "ones; for an element write tn.Tensor(a)[i] in place of a[i]"
+            f"{persons_line()} uses a value that changes from call to call as a position or a length, and a compiled step has "
+            "fixed ones; for an element write tn.Tensor(a)[i] in place of a[i]"
         )
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
         raise RecordingError(
-            f"{persons_line()} needs the values themselves of an array that is being recorded; write np.dot(a, x) or a @ x in place "
-            "of a.dot(x), tn.Tensor(a)[x] in place of a[x], np.copyto(a, x) in place of a[:] = x, np.stack in place of np.array, "
-            "and make an operation of your own function of arrays with tn.primitive"
+            f"{persons_line()} needs the values themselves of an array that is being recorded; write np.dot(a, x) or a @ x in "
+            "place of a.dot(x), tn.Tensor(a)[x] in place of a[x], np.copyto(a, x) in place of a[:] = x, np.stack in place of "
+            "np.array, and make an operation of your own function of arrays with tn.primitive"
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -237,12 +244,13 @@ def _is_tensor(x: Any) -> bool:
     return hasattr(type(x), "requires_grad")
 
 
+_BASIC = (int, slice, np.integer)
+
+
 def _is_basic(index: Any) -> bool:
     """Whether an index gives a view."""
     parts = index if type(index) is tuple else (index,)
-    return all(
-        part is None or part is Ellipsis or (isinstance(part, int | slice | np.integer) and type(part) is not bool) for part in parts
-    )
+    return all(part is None or part is Ellipsis or (isinstance(part, _BASIC) and type(part) is not bool) for part in parts)
 
 
 def _decides(position: int | None, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
@@ -254,8 +262,8 @@ def _decides(position: int | None, function: Any, args: tuple[Any, ...], kwargs:
 
 def _of_changing_shape(what: str) -> RecordingError:
     return ChangingShapeError(
-        f"{persons_line()}: the shape of {what} depends on the values, and a compiled step has fixed shapes; keep the shape with "
-        "np.where(condition, x, 0), or do it outside the step"
+        f"{persons_line()}: the shape of {what} depends on the values, and a compiled step has fixed shapes; keep the shape "
+        "with np.where(condition, x, 0), or do it outside the step"
     )
 
 
@@ -264,10 +272,8 @@ def _with_out_by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, An
     if len(args) < 3 or "out" in kwargs or "out" not in _names(function)[: len(args)]:
         return args, kwargs
     position = _names(function).index("out")
-    if args[position] is not None:
-        kwargs = {**dict(zip(_names(function)[position + 1 :], args[position + 1 :], strict=False)), **kwargs, "out": args[position]}
-        args = args[:position]
-    return args, kwargs
+    named = dict(zip(_names(function)[position:], args[position:], strict=False))
+    return args[:position], {**named, **kwargs}
 
 
 @cache

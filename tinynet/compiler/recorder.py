@@ -89,7 +89,7 @@ class Recorder:
         """
         array = tensor._array
         if type(array) is Recorded:
-            return array
+            return Recorded(array.array, array.place, self) if array.is_scalar else array
         if tensor not in self.tensors:
             self.depends(tensor, "_array", "_node", "hooks")
             self.tensors[tensor] = tensor.grad
@@ -109,6 +109,7 @@ class Recorder:
 
     def argument(self, array: Array) -> Recorded:
         """A copy of an argument of the step."""
+        _require_plain(array)
         copy = np.array(array, order="C")
         buffer = self._buffers[id(copy)] = Buffer("input", copy)
         return Recorded(copy, buffer.whole, self)
@@ -134,7 +135,10 @@ class Recorder:
             arrays = [array if new else array.copy() for array, new in zip(arrays, fresh, strict=True)]
         else:
             self._refuse_chosen_part(function, (views, named), arrays)
-        recorded = [Recorded(array, self.view(array, "inside"), self) for array in arrays]
+        recorded = [
+            Recorded(array, self.view(array, "inside"), self, isinstance(x, np.generic))
+            for array, x in zip(arrays, results, strict=True)
+        ]
         if any(fresh) or kept:
             self._note(Call(function, views, named, tuple(x.place for x in recorded) if any(fresh) else (), kept=kept))
         if result is not results:
@@ -214,11 +218,11 @@ class Recorder:
         np.copyto(_array(dst), plain(src), casting=casting)
         return self._note(Call(copy_to, (source,), {}, (target,), in_place=True))
 
-    def cast(self, x: Recorded, dtype: np.dtype[Any], order: Any) -> Recorded:
+    def cast(self, x: Recorded, dtype: np.dtype[Any], order: Any, is_scalar: bool = False) -> Recorded:
         """A copy in another dtype."""
         source = self._read(x)
         array = x.array.astype(dtype, order=order)
-        copy = Recorded(array, self.view(array, "inside"), self)
+        copy = Recorded(array, self.view(array, "inside"), self, is_scalar)
         self._note(Call(copy_to, (source,), {}, (copy.place,)))
         return copy
 
@@ -226,6 +230,7 @@ class Recorder:
 
     def view(self, array: Array, kind: str = "outside") -> View:
         """Where an array lies, in a buffer that is known or a new one of the given kind."""
+        _require_plain(array)
         root = root_of(array)
         buffer = self._buffers.get(id(root))
         if buffer is None:
@@ -282,8 +287,8 @@ class Recorder:
         chooses = [view for view in views_in(arguments) if view.dtype.kind in "iu" and id(view.buffer.array) not in seen]
         if any(view.buffer.kind in ("input", "inside") for view in chooses):
             raise RecordingError(
-                f"{persons_line()}: which part of the array {name_of(function)} gives depends on values, and in a compiled step it "
-                "is fixed; give it integers that are no array, or use np.take"
+                f"{persons_line()}: which part of the array {name_of(function)} gives depends on values, and a compiled step "
+                "has fixed ones; give it integers that are no array, or use np.take"
             )
 
 
@@ -310,6 +315,13 @@ def _only(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The one thing in what a function returns."""
     (result,) = function(*args, **kwargs)
     return result
+
+
+def _require_plain(array: Any) -> None:
+    if type(array) is not np.ndarray and type(array) is not np.memmap:
+        raise RecordingError(
+            f"{persons_line()}: what a {type(array).__name__} means besides its numbers cannot be recorded; give np.asarray(x)"
+        )
 
 
 def _array(x: Any) -> Array:

@@ -22,18 +22,27 @@ __all__ = ["Recording", "Result", "is_array", "record"]
 
 
 class Result:
-    """A leaf of what a step returns: the position of its value among the program's outputs, and whether it is a tensor."""
+    """A leaf of what a step returns: the position of its value among the program's outputs, and of what type it is.
 
-    __slots__ = ("is_tensor", "position")
+    The type is `Tensor`, `numpy.ndarray`, or `numpy.generic` for one of NumPy's scalars.
+    """
 
-    def __init__(self, position: int, is_tensor: bool) -> None:
+    __slots__ = ("kind", "position")
+
+    def __init__(self, position: int, kind: type) -> None:
         self.position = position
-        self.is_tensor = is_tensor
+        self.kind = kind
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Result) and (self.position, self.is_tensor) == (other.position, other.is_tensor)
+        return isinstance(other, Result) and (self.position, self.kind) == (other.position, other.kind)
 
     __hash__ = None  # type: ignore[assignment]
+
+    def of(self, array: Array) -> Any:
+        """The output as the caller gets it: a copy."""
+        if self.kind is np.generic:
+            return array[()]
+        return wrap(array.copy(), None) if self.kind is Tensor else array.copy()
 
 
 class Recording:
@@ -86,12 +95,15 @@ class Recording:
             array = x._array if isinstance(x, Tensor) else x
             if isinstance(x, Tensor) and x.requires_grad and x.is_leaf:
                 return x
+            kind: type = Tensor if isinstance(x, Tensor) else np.ndarray
+            if isinstance(array, np.generic) or (array is x and getattr(array, "is_scalar", False)):
+                kind = np.generic
             if isinstance(array, np.ndarray | np.generic):
                 array = recorder.lift(np.asarray(array))
             if type(array) is not Recorded:
                 return x
             outputs.append(array.place)
-            return Result(len(outputs) - 1, isinstance(x, Tensor))
+            return Result(len(outputs) - 1, kind)
 
         self.result = mapped(taken, result)
         self._write_back(recorder)
@@ -132,8 +144,8 @@ class Recording:
                 original = recorder.owners[id(tensor)].value("_array")
                 if value.shape != original.shape or value.dtype != original.dtype:
                     raise RecordingError(
-                        f"the step gives a tensor of shape {original.shape} and {original.dtype} an array of shape {value.shape} "
-                        f"and {value.dtype}; a compiled step keeps both"
+                        f"the step gives a tensor of shape {original.shape} and {original.dtype} an array of shape "
+                        f"{value.shape} and {value.dtype}; a compiled step keeps both"
                     )
                 tensor._array = original
                 recorder.copyto(original, value)
@@ -199,7 +211,7 @@ class Recording:
         return [view.on(view.buffer.array).copy() for view in self.program.outputs] + [x.array.copy() for x in self.before]
 
     def compared(self, truth: list[Array], replayed: list[Array]) -> tuple[str, float]:
-        """How far two outcomes differ at most, relative to the norm of each array; and the first place that differs too much."""
+        """How far two outcomes differ at most, relative to the norm of each array, and the first place that does too much."""
         names = [f"the output{path}" for path, x in leaves(self.result) if type(x) is Result]
         names += ["a gradient"] * (len(self.program.outputs) - len(names))
         names += [f"an array of shape {x.array.shape} that the step changes" for x in self.before]
@@ -258,13 +270,13 @@ def record(
 
 def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder) -> Recording:
     arguments: list[Buffer] = []
-    tensors: list[tuple[Tensor, Recorded]] = []
+    tensors: list[tuple[Tensor, Any]] = []
     roots: list[Array] = []
 
     def taken(x: Any) -> Any:
         if not is_array(x):
             return x
-        true = x._array if isinstance(x, Tensor) else np.asarray(x)
+        true = x._array if isinstance(x, Tensor) else x if isinstance(x, np.ndarray) else np.asarray(x)
         array = recorder.argument(true)
         arguments.append(array.place.buffer)
         roots.append(root_of(true))
@@ -278,13 +290,13 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         result = step(*mapped(taken, args), **mapped(taken, kwargs))
         if any(x._array is not array or x._node is not None or x.grad is not None for x, array in tensors):
             raise RecordingError(
-                "the step sets requires_grad, .grad or .data of an argument, which a replay would not do to the caller's tensor; "
-                "make a tensor of your own of it with .detach()"
+                "the step sets requires_grad, .grad or .data of an argument, which a replay would not do to the caller's "
+                "tensor; make a tensor of your own of it with .detach()"
             )
         if any(buffer.array is root for buffer in recorder.before for root in roots):
             raise RecordingError(
-                "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay works "
-                "on a copy of each argument; let the step use that array itself, or give it a copy"
+                "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay "
+                "works on a copy of each argument; let the step use that array itself, or give it a copy"
             )
         recorder.watch.check_all()
         return Recording(recorder, arguments, result)

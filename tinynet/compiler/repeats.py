@@ -83,8 +83,8 @@ class _Comparison:
             same = mine.kind == theirs.kind == "constant" and _same_content(mine.array, theirs.array)
         return "" if same else (
             f"an array of shape {a.shape} that was not computed from the step's arguments differs from call to call (random "
-            "numbers, a part of the data chosen in Python, an array replaced or changed by code that the recorder does not see); "
-            "give it as an argument, or compute with tensors"
+            "numbers, a part of the data chosen in Python, an array replaced or changed by code that the recorder does not "
+            "see); give it as an argument, or compute with tensors"
         )  # fmt: skip
 
 

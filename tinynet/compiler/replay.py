@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 # what numpy.errstate is made of: by itself it would take as long as three calls
-from numpy._core.umath import _extobj_contextvar as _errors  # type: ignore[attr-defined]
-from numpy._core.umath import _make_extobj as _error_state  # type: ignore[attr-defined]
+from numpy._core.umath import _extobj_contextvar as _errors
+from numpy._core.umath import _make_extobj as _error_state
 
 from tinynet.compiler.calls import bound
 from tinynet.compiler.memory import plan
@@ -36,7 +36,7 @@ class Replay:
 
     def __init__(self, program: Program, quiet: Collection[str] = ()) -> None:
         self.program = program
-        self._quiet = dict.fromkeys(quiet, "ignore")
+        self._quiet: dict[str, Any] = dict.fromkeys(quiet, "ignore")
         self.memory = plan(program)
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
         for call in program.calls:

@@ -88,7 +88,7 @@ class Scalars(Call):
 
 def _number(array: Array) -> memoryview:
     """The memory of a single number: it gives and takes a Python float in half the time of an array."""
-    return memoryview(array.reshape(()))
+    return memoryview(array.reshape(()))  # type: ignore[arg-type]
 
 
 def _computed(function: Callable[[], None], calls: list[Bound]) -> None:

@@ -14,7 +14,7 @@ __all__ = ["Tiles"]
 class Tiles(Call):
     """Calls that are all made for the first tile of their arrays, then for the second, and so on.
 
-    A tile of a view that is as long as the arrays is a slice along the first axis; other views are the same for all tiles.
+    A tile of a view that is as long as the arrays is a slice along the first axis; numbers are the same for all tiles.
 
     Attributes
     ----------
@@ -26,11 +26,13 @@ class Tiles(Call):
         How much of the first axis is a tile.
     temporaries : dict of Buffer to Buffer
         The buffers that nobody else uses, and those of a tile's size that take their place.
+    repeated : collection of Buffer
+        The buffers that are as long as a tile and the same for all tiles.
     sums : collection of Buffer
         The buffers that have an element for each tile.
     """
 
-    __slots__ = ("calls", "shape", "step", "sums", "temporaries")
+    __slots__ = ("calls", "repeated", "shape", "step", "sums", "temporaries")
 
     def __init__(
         self,
@@ -38,12 +40,14 @@ class Tiles(Call):
         shape: tuple[int, ...],
         step: int,
         temporaries: Mapping[Buffer, Buffer],
+        repeated: Collection[Buffer] = (),
         sums: Collection[Buffer] = (),
     ) -> None:
         self.calls = calls
         self.shape = shape
         self.step = step
         self.temporaries = temporaries
+        self.repeated = repeated
         self.sums = sums
         reads: dict[View, None] = {}
         out: dict[View, None] = {}
@@ -65,12 +69,13 @@ class Tiles(Call):
         def part(view: View) -> View:
             if view.buffer in self.sums:
                 return View(view.buffer, view.offset + i * view.strides[0], (), (), view.dtype)
-            if view.ndim < len(self.shape) or view.shape[0] != self.shape[0]:
+            if not view.shape:
                 return view
-            temporary = self.temporaries.get(view.buffer)
             shape = (rows, *view.shape[1:])
-            if temporary is not None:
-                return View(temporary, 0, shape, view.strides, view.dtype)
+            if view.buffer in self.repeated:
+                return View(view.buffer, view.offset, shape, view.strides, view.dtype)
+            if view.buffer in self.temporaries:
+                return View(self.temporaries[view.buffer], 0, shape, view.strides, view.dtype)
             return View(view.buffer, view.offset + start * view.strides[0], shape, view.strides, view.dtype)
 
         for call in self.calls:

@@ -8,7 +8,7 @@ from tinynet.compiler.passes import optimized
 from tinynet.compiler.recording import Recording, Result
 from tinynet.compiler.replay import Replay
 from tinynet.mode import REVISION
-from tinynet.tensor import Tensor, wrap
+from tinynet.tensor import Tensor
 from tinynet.trees import mapped
 
 __all__ = ["Variant"]
@@ -102,10 +102,7 @@ class Variant:
         return self._result(self._single) if self._single is not None else mapped(self._result, self.recording.result)
 
     def _result(self, x: Any) -> Any:
-        if type(x) is not Result:
-            return x
-        value = self.replay.outputs[x.position].copy()
-        return wrap(value, None) if x.is_tensor else value
+        return x.of(self.replay.outputs[x.position]) if type(x) is Result else x
 
     def outcome(self, recording: Recording) -> list[Any]:
         """What the last run computed, in the order of the `Recording.outcome` of an equal recording."""

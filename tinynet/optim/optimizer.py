@@ -167,8 +167,8 @@ class Optimizer:
                 step[...] = step[()] + 1  # NumPy's own scalars take a sixth of the time of a ufunc
             for place, rate in zip(rates, self.rates(step, lr, options), strict=True):
                 place[...] = rate
-            for part in parts:
-                self.update(*part, rates, block.constants)
+            for data, grad, scratch, state in parts:
+                self.update(data, grad, scratch, state, rates, block.constants)
 
     # Groups and blocks ---------------------------------------------------------------------------------------------------
 

@@ -50,6 +50,8 @@ def total(x: Any, axis: int = -1) -> Any:
 
 
 ZERO = {np.dtype(f): np.zeros((), f) for f in ("f2", "f4", "f8")}
+for _zero in ZERO.values():
+    _zero.flags.writeable = False
 
 
 def zero(x: Any) -> Any:

@@ -279,10 +279,11 @@ class Trainer:
 
     def _prepared(self) -> Step:
         """The step for the model, the loss and the callbacks as they are now."""
-        parts = (self.model, self.loss, self.optimizer, *_listeners(self.callbacks, "on_backward_end"))
+        listeners = _listeners(self.callbacks, "on_backward_end")
+        parts = (self.model, self.loss, self.optimizer, *listeners)
         if parts != self._parts:
-            before_update = [partial(callback.on_backward_end, self) for callback in parts[3:]]
-            self._parts, self.step = parts, Step(*parts[:3], before_update, self._compile)
+            before_update = [partial(callback.on_backward_end, self) for callback in listeners]
+            self._parts, self.step = parts, Step(self.model, self.loss, self.optimizer, before_update, self._compile)
         return self.step
 
     def _evaluate(self, data: Feed) -> dict[str, float]:

@@ -10,11 +10,23 @@ from tinynet.compiler.passes.dead import dead
 from tinynet.compiler.passes.equal import equal
 from tinynet.compiler.passes.scalars import scalars
 from tinynet.compiler.passes.tiles import tiles
+from tinynet.compiler.passes.transposed import transposed
 from tinynet.compiler.program import Program
 
 __all__ = ["PASSES", "optimized"]
 
-PASSES: tuple[Callable[[Program], Program], ...] = (dead, constants, algebra, equal, copies, cheaper, scalars, tiles)
+PASSES: tuple[Callable[[Program], Program], ...] = (
+    dead,  # an array that numpy.empty_like made is no constant, and its copy not made once
+    constants,
+    algebra,
+    equal,
+    transposed,
+    copies,  # also those that algebra leaves
+    dead,
+    cheaper,
+    scalars,
+    tiles,
+)
 
 
 def optimized(program: Program) -> Program:

@@ -28,6 +28,9 @@ CHANGES_NOTHING: dict[Any, Callable[[float], bool]] = {
 }
 """For which second operand a function gives its first one."""
 
+UNIFORM = 1024
+"""Up to so many elements of a constant are looked at, whether they are all the same."""
+
 INVERSES = frozenset({np.negative, np.invert, np.logical_not})
 """Functions that, made twice, give the operand."""
 
@@ -74,9 +77,14 @@ def _simplified(call: Call) -> Call:
 
 
 def _number(x: Any) -> float | None:
-    """The number that an operand is, whenever the program runs."""
-    if isinstance(x, View) and x.buffer.kind == "constant" and x.size == 1 and x.dtype.kind in "fiu":
-        return float(x.on(x.buffer.array).reshape(()))
+    """The number that an operand is, or of which all its elements are, whenever the program runs."""
+    if isinstance(x, View):
+        if x.buffer.kind != "constant" or x.dtype.kind not in "fiu" or not x.size:
+            return None
+        array = x.on(x.buffer.array)[tuple(slice(1 if stride == 0 else None) for stride in x.strides)]
+        if array.size > UNIFORM or array.tobytes() != array.flat[0].tobytes() * array.size:
+            return None
+        x = array.flat[0].item()
     return x if isinstance(x, float) or (isinstance(x, int) and not isinstance(x, bool) and abs(x) < 2**53) else None
 
 

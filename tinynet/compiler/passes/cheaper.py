@@ -1,34 +1,34 @@
 """Calls of one function become calls of others that come to the same in less time, on arrays that fit in the cache.
 
 On small arrays the way in costs more than the work. A product with ones skips what a reduction prepares; a ufunc whose
-operands all have one shape and dtype skips its iterator. A row of the table `REWRITES` says what takes the place of a call; for
-32 x 16 float32 numbers, in nanoseconds:
+operands all have one shape and dtype skips its iterator. A row of the table `REWRITES` says what takes the place of a call.
+For 32 x 16 float32 numbers x, in nanoseconds:
 
-    t0[32, 16] = np.add(x[32, 16], b[16])               850    t0[32, 16] = copy(b[16])                          590
-                                                               t1[32, 16] = np.add(x[32, 16], t0[32, 16])
-    t0[32, 16] = np.multiply(x[32, 16], mask[32, 16])   840    t0[32, 16] = copy(mask[32, 16]), as numbers       380
-                                                               t1[32, 16] = np.multiply(x[32, 16], t0[32, 16])
-    t0[32, 16] = np.maximum(x[32, 16], 0.0)             530    t0[32, 16] = np.maximum(x[32, 16], c0[32, 16])    360
-    t0[32] = np.add.reduce(x[32, 16], axis=1)          1150    t0[32] = np.dot(x[32, 16], c0[16])                220
-    t0[32] = np.maximum.reduce(x[32, 16], axis=1)      2350    t0[32] = np.argmax(x[32, 16], axis=1)             950
-                                                               t1[32] = np.add(t0[32], c0[32])
-                                                               t2[32] = np.take(x.reshape(512), t1[32])
-    t0[32, 16] = np.matmul(x[32, 16], w[16, 16])       1010    t0[32, 16] = np.dot(x[32, 16], w[16, 16])         490
+    t0 = np.add(x, b)  # b is [16]                   850       t0 = np.broadcast_to(b, (32, 16)).copy()          420
+                                                               t1 = np.add(x, t0)
+    t0 = np.multiply(x, mask)                        840       t0 = mask.astype(np.float32)                      380
+                                                               t1 = np.multiply(x, t0)
+    t0 = np.maximum(x, 0.0)                          530       t0 = np.maximum(x, c0)  # c0 is [32, 16]          360
+    t0 = np.add.reduce(x, axis=1)                   1150       t0 = np.dot(x, c0)  # c0 is [16]                  220
+    t0 = np.maximum.reduce(x, axis=1)               2350       t0 = np.argmax(x, axis=1)                         810
+                                                               t1 = np.add(t0, c0)  # where each row begins
+                                                               t2 = np.take(x.reshape(512), t1)
+    t0 = np.matmul(x, w)  # w is [16, 16]           1010       t0 = np.dot(x, w)                                 490
 
-Bits are kept but for these. A sum or a mean as a product adds up in another order and takes no more than `SHORT` numbers in a
-row, for which that is as accurate; -0.0 is 0.0 in a sum. A product of matrices rounds as BLAS does for its shape. Of +0.0 and
--0.0, both the greatest, the first is taken.
+Bits are kept but for these. A sum or a mean as a product adds up in another order, no more than `SHORT` numbers, for which that
+is as accurate, and gives 0.0 where all are -0.0. A product of matrices rounds as BLAS does for its shape; that of a column
+and a row may be -0.0. Of +0.0 and -0.0, both the greatest, the first is taken. The
+second power, which NumPy before 2.4 may miss by a bit, is the square.
 """
 
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Hashable
 from math import copysign, inf, isnan, prod
 from typing import Any
 
 import numpy as np
 
-from tinynet.compiler.calls import CLIP, loop_dtypes, named
 from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
+from tinynet.compiler.ufuncs import CLIP, loop_dtypes, named
 
 __all__ = ["cheaper"]
 
@@ -56,9 +56,13 @@ Rewrite = Callable[[Call, Constant], list[Call] | None]
 def cheaper(program: Program) -> Program:
     """The program with cheaper calls."""
 
-    @cache
+    known: dict[Hashable, View] = {}
+
     def constant(shape: tuple[int, ...], value: float, dtype: np.dtype[Any]) -> View:
-        return _constant(np.full(shape, value, dtype))
+        key = shape, dtype, np.array(value, dtype).tobytes()  # 0.0 and -0.0 are equal, but not the same
+        if key not in known:
+            known[key] = _constant(np.full(shape, value, dtype))
+        return known[key]
 
     calls = [new for call in program.calls for new in _rewritten(call, constant)]
     return Program(calls, program.inputs, program.outputs)
@@ -66,7 +70,7 @@ def cheaper(program: Program) -> Program:
 
 def _rewritten(call: Call, constant: Constant) -> list[Call]:
     """What takes the place of a call: itself, or calls that are rewritten in turn."""
-    if call.updates or call.kept or len(call.out) != 1:
+    if len(call.out) != 1:
         return [call]
     new = None
     if call.function in REWRITES:
@@ -218,6 +222,15 @@ def _extreme(call: Call, constant: Constant) -> list[Call] | None:
     return [clipped] if value else [clipped, Call(np.add, (out, zero), {}, (out,), in_place=True, line=call.line)]
 
 
+def _power(call: Call, constant: Constant) -> list[Call] | None:
+    """The second power: the square, which it equals in less time."""
+    (out,) = call.out
+    x = call.args[0]
+    if call.kwargs or not isinstance(x, View) or x.dtype != out.dtype or x.dtype not in FLOATS or _number(call.args[1]) != 2:
+        return None
+    return [_instead(call, np.square, x)] if x.shape == out.shape else None
+
+
 def _number(x: Any) -> float | None:
     """What is known to be one number, and not NaN."""
     if isinstance(x, View) and x.buffer.kind == "constant" and x.size == 1:
@@ -286,6 +299,7 @@ REWRITES: dict[Any, Rewrite] = {
     np.matmul: _matmul,
     np.maximum: _extreme,
     np.minimum: _extreme,
+    np.power: _power,
     np.where: _where,
 }
 """What takes the place of calls of each function; that of other ufuncs is `_alike`."""

@@ -13,6 +13,7 @@ written earlier then; if a check ends the step in between, it holds a part of it
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -51,12 +52,14 @@ def _joined(i: int, call: Call, places: "_Places") -> list[Call]:
     axis = call.kwargs.get("axis", call.args[1] if len(call.args) > 1 else 0)
     if axis not in (0, None) or not out.contiguous or not all(isinstance(part, View) for part in parts):
         return [call]
-    regions = list(_consecutive(out, [part.shape for part in parts]))
-    pairs = [(places.of(part), region) for part, region in zip(parts, regions, strict=True)]
+    pairs = list(zip(map(places.of, parts), _consecutive(out, [part.shape for part in parts]), strict=True))
+    if any(source.buffer is out.buffer for source, _ in pairs):
+        return [call]  # it reads what it writes, in an order of its own
     moves = places.computed_there(i, pairs)
-    done = [moves.get(part.buffer) == (out.buffer, region.offset - part.offset) for part, region in pairs]
-    rest = [[pair for pair, _ in group] for is_done, group in groupby(zip(pairs, done, strict=True), lambda x: x[1]) if not is_done]
-    saved = sum(region.size * region.dtype.itemsize for region, is_done in zip(regions, done, strict=True) if is_done)
+    done = [moves.get(source.buffer) == (out.buffer, region.offset - source.offset) for source, region in pairs]
+    groups = groupby(zip(done, pairs, strict=True), itemgetter(0))
+    rest = [[pair for _, pair in group] for is_done, group in groups if not is_done]
+    saved = sum(source.size for is_done, (source, _) in zip(done, pairs, strict=True) if is_done) * out.dtype.itemsize
     if saved <= WORTH_A_CALL * (len(rest) - 1):
         return [call]
     places.move(moves)
@@ -126,7 +129,7 @@ class _Places:
         buffer = copy.buffer
         if buffer.kind != "inside" or buffer is source.buffer or not _alike(source, copy) or not fills(copy, buffer):
             return {}
-        if writes[buffer][0][0] < i or (reads[buffer] and reads[buffer][0][0] <= i):
+        if writes[buffer][0][0] < i:
             return {}
         if buffer in self._outputs and (source.buffer.kind != "inside" or source.buffer in self._outputs):
             return {}  # the caller would get one array twice, or one that is not his
@@ -164,7 +167,7 @@ class _Places:
         if writes[buffer][-1][0] > i or reads[buffer][0][0] <= first:
             return False
         if target.kind == "inside":
-            if not fills(copy, target) or (buffer in self._outputs and target in self._outputs):
+            if buffer in self._outputs and target in self._outputs:
                 return False  # the caller would get one array twice
         elif any(first < k < i for k in self._kept) and next(between(reads[target], 0, i, copy), None) is not None:
             return False  # what was there would be lost if a check ended the step
@@ -176,6 +179,7 @@ class _Places:
 
     def _only_in_place(self, positions: Iterable[int], position: int, moves: Moves) -> bool:
         """Whether of some accesses all are at one position, and the call there may be made in place after the moves."""
+
         def moved(view: View) -> View:
             view = self.of(view)
             buffer, offset = moves.get(view.buffer, (view.buffer, 0))

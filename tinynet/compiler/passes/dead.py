@@ -24,11 +24,12 @@ def dead(program: Program) -> Program:
             needed[buffer] = _Bytes([(0, buffer.array.nbytes)] if buffer.kind == "outside" else [])
         return needed[buffer]
 
+    lasting = {view.buffer for view in program.outputs if not view.size}
     for view in program.outputs:
         of(view).add(*span(view))
     calls = []
     for call in reversed(program.calls):
-        if call.kept or any(of(view).meet(*span(view)) for view in call.out):
+        if call.kept or any(view.buffer in lasting or of(view).meet(*span(view)) for view in call.out):
             calls.append(call)
             if not call.updates:
                 for view in call.out:
@@ -51,10 +52,12 @@ class _Bytes:
 
     def add(self, first: int, last: int) -> None:
         """Put the bytes of a span in."""
-        self.remove(first, last)
-        self._spans.append((first, last))
+        if not any(begin <= first and last <= end for begin, end in self._spans):
+            self.remove(first, last)
+            self._spans.append((first, last))
 
     def remove(self, first: int, last: int) -> None:
         """Take the bytes of a span out."""
-        parts = ((begin, min(end, first)) for begin, end in self._spans), ((max(begin, last), end) for begin, end in self._spans)
-        self._spans = [(begin, end) for part in parts for begin, end in part if begin < end]
+        if self.meet(first, last):
+            parts = [part for begin, end in self._spans for part in ((begin, min(end, first)), (max(begin, last), end))]
+            self._spans = [(begin, end) for begin, end in parts if begin < end]

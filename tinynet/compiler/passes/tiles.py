@@ -4,15 +4,16 @@ A call on an array that is larger than the cache reads from memory what the call
 that stay in the cache, a chain of calls takes less time; what the chain alone uses needs no more memory than one tile, and
 threads may share the tiles (`tinynet.compiler.threads`):
 
-    t0[1000000] = np.tanh(x0[1000000])                in 31 tiles of 32768 along the first axis of 1000000:
-    t1[1000000] = np.multiply(t0[1000000], t0[...])       u0[32768] = np.tanh(x0@0[32768])
-    t2[1000000] = np.subtract(1, t1[1000000])      →      u1[32768] = np.multiply(u0[32768], u0[32768])
-    t3[] = np.add.reduce(t1[1000000], axis=None)          t0@0[32768] = np.subtract(1, u1[32768])
-    return t2[1000000], t3[]                              t1@0[] = np.add.reduce(u1[32768], axis=None)
-                                                      t2[] = np.add.reduce(t1[31], axis=None)
-                                                      return t0[1000000], t2[]
+    t0 = np.tanh(x0)                       in 31 tiles of 32272 along the first axis of (1000000,):
+    t1 = np.multiply(t0, t0)                   u0 = np.tanh(x0[0:32272])
+    t2 = np.subtract(1, t1)            →       u1 = np.multiply(u0, u0)
+    t3 = np.add.reduce(t1, axis=None)          np.subtract(1, u1, out=t0[0:32272])
+    return t2, t3                              np.add.reduce(u1, axis=None, out=t1[0])
+                                           np.add.reduce(t1, axis=None, out=t2)
+                                           return t0, t2
 
-To bring such calls together, other calls move before or after them, as far as what they read and write allows.
+To bring such calls together, other calls move before or after them, as far as what they read and write allows. What is
+computed for one later group alone is computed there. A vector that goes with each row is spread over a tile beforehand.
 
 The sum of all elements becomes the sum of the tiles' sums: its rounding differs, within the error that NumPy's pairwise
 summation has anyway. All else keeps its bits.
@@ -118,6 +119,16 @@ def _is_same(a: View, b: View) -> bool:
     return a[1:4] == b[1:4] and a.dtype.itemsize == b.dtype.itemsize
 
 
+def _is_column(view: View, shape: Shape) -> bool:
+    """Whether each row of the arrays needs a row of its own of a view that is not as they are."""
+    return view.ndim == len(shape) and view.shape[0] == shape[0] and not _is_full(view, shape) and not _is_number(view)
+
+
+def _is_row(view: View, shape: Shape) -> bool:
+    """Whether all rows of the arrays need all of a view that is no number."""
+    return not (_is_full(view, shape) or _is_number(view) or _is_column(view, shape))
+
+
 def _place(view: View, shape: Shape) -> Place:
     return (view.offset, view.dtype.itemsize) if _is_full(view, shape) else None
 
@@ -157,19 +168,27 @@ class _Grouping:
         self._shape = shape
         self._lasting = lasting
         self._uses: dict[Buffer | None, dict[_Part, _Uses]] = {}
-        self._homes: dict[Buffer | None, set[tuple[int, Place]]] = {}
-        self._slots: dict[int, list[Call]] = {}
+        self._places: dict[Buffer | None, list[tuple[int, Place, bool]]] = {}
+        self._last_write: dict[Buffer | None, int] = {}
+        self._calls = calls
+        self._slots: list[int] = []
         for call in calls:
-            self._slots.setdefault(self._slot(call), []).append(call)
+            self._slots.append(self._earliest(call))
+        for i in reversed(range(len(calls))):
+            self._slots[i] = self._latest(i)
 
     def calls(self) -> list[Call]:
         """The calls, with groups as single ones."""
+        slots: dict[int, list[Call]] = {}
+        for slot, call in zip(self._slots, self._calls, strict=True):
+            slots.setdefault(slot, []).append(call)
         result: list[Call] = []
-        for slot, group in sorted(self._slots.items()):
+        for slot, group in sorted(slots.items()):
             result += self._tiled(group, slot) if slot % 2 and len(group) > 1 else group
         return result
 
-    def _slot(self, call: Call) -> int:
+    def _earliest(self, call: Call) -> int:
+        """The earliest slot of a call."""
         tiled = tiled_shape(call) == self._shape
         accesses = list(self._accesses(call, tiled))
         slot = int(tiled)
@@ -182,6 +201,9 @@ class _Grouping:
                     else:
                         slot = max(slot, earlier + (tiled != among))
         for buffer, part, writes in accesses:
+            self._places.setdefault(buffer, []).append((len(self._slots), part[2], writes))
+            if writes:
+                self._last_write[buffer] = len(self._slots)
             parts = self._uses.setdefault(buffer, {})
             if len(parts) > PARTS:
                 self._uses[buffer] = parts = _summary(parts)
@@ -190,8 +212,18 @@ class _Grouping:
                 uses.written = max(uses.written, slot)
             else:
                 uses.read = max(uses.read, slot)
-            self._homes.setdefault(buffer, set()).add((slot, part[2]))
         return slot
+
+    def _latest(self, i: int) -> int:
+        """The slot of a call, or a later one where its result is used by one group alone, which need not be stored then."""
+        call, slot = self._calls[i], self._slots[i]
+        if slot % 2 == 0 or any(view.buffer.kind != "inside" or view.buffer in self._lasting for view in call.out):
+            return slot
+        uses = [use for view in call.out for use in self._places[view.buffer]]
+        later = {self._slots[j] for j, _, _ in uses if j != i}
+        alike = len({(place, writes) for _, place, writes in uses}) == 2 and uses[0][1] is not None
+        changed = any(self._last_write.get(view.buffer, i) > i for view in call.reads())
+        return max(later) if len(later) == 1 and max(later) % 2 and alike and not changed else slot
 
     def _accesses(self, call: Call, tiled: bool) -> Iterator[tuple[Buffer | None, _Part, bool]]:
         """What a call uses: the buffer and the part of it, and whether it writes there.
@@ -207,28 +239,34 @@ class _Grouping:
                 yield view.buffer, (*span(view), _place(view, self._shape) if tiled else None, tiled), writes
 
     def _tiled(self, group: list[Call], slot: int) -> list[Call]:
-        """A group as one call, and the calls that add up the sums of its tiles."""
-        flat = all(_is_full(view, self._shape) or _is_number(view) for call in group for view in _operands(call))
+        """A group as one call, and before it what prepares it, and after it what adds up the sums of its tiles."""
+        views = [view for call in group for view in (*_operands(call), *call.out)]
+        flat = not any(_is_column(view, self._shape) for view in views)
+        row = prod(self._shape[1:]) if any(_is_row(view, self._shape) for view in views) else 1
         shape = (prod(self._shape),) if flat else self._shape
-        step = _step(shape)
+        step = _step(shape, row if flat else 1)
+        rows: dict[View, View] = {}
+        sums: dict[Buffer, Call] = {}
 
-        def flattened(view: View) -> View:
+        def laid(view: View) -> View:
             if _is_number(view):
                 return View(view.buffer, view.offset, (), (), view.dtype)
-            if flat:
-                return View(view.buffer, view.offset, shape, (view.dtype.itemsize,), view.dtype)
-            return view
+            if _is_row(view, self._shape):
+                if view not in rows:
+                    spread = Buffer("inside", np.empty((step // row if flat else step, *self._shape[1:]), view.dtype))
+                    rows[view] = spread.whole
+                view = rows[view]
+            return View(view.buffer, view.offset, (view.size,), (view.dtype.itemsize,), view.dtype) if flat else view
 
         calls: list[Call] = []
-        totals: dict[Buffer, Call] = {}
         for call in group:
-            call = call.replaced(flattened)
+            call = call.replaced(laid)
             if _is_sum(call):
                 dtype = call.out[0].dtype
-                sums = Buffer("inside", np.empty(-(-shape[0] // step), dtype)).whole
+                partial = Buffer("inside", np.empty(-(-shape[0] // step), dtype)).whole
                 how = {"axis": None, "dtype": dtype}
-                totals[sums.buffer] = Call(np.add.reduce, (sums,), how, call.out, in_place=True, line=call.line)
-                call = Call(np.add.reduce, call.args, how, (sums,), in_place=True, line=call.line)
+                sums[partial.buffer] = Call(np.add.reduce, (partial,), how, call.out, in_place=True, line=call.line)
+                call = Call(np.add.reduce, call.args, how, (partial,), in_place=True, line=call.line)
             calls.append(call)
         temporaries = {
             view.buffer: Buffer("inside", np.empty((step, *shape[1:]), view.dtype))
@@ -236,22 +274,26 @@ class _Grouping:
             for view in call.out
             if self._is_private(view.buffer, slot)
         }
-        return [Tiles(calls, shape, step, temporaries, frozenset(totals)), *totals.values()]
+        spreading = [Call(copy_to, (row,), {}, (spread,), line=group[0].line) for row, spread in rows.items()]
+        repeated = frozenset(spread.buffer for spread in rows.values())
+        return [*spreading, Tiles(calls, shape, step, temporaries, repeated, frozenset(sums)), *sums.values()]
 
     def _is_private(self, buffer: Buffer, slot: int) -> bool:
         """Whether nobody but the group of a slot uses a buffer, and it only element by element."""
-        homes = self._homes.get(buffer, set())  # sums of tiles are new, and everybody's
-        alone = len(homes) == 1 and all(home == slot for home, _ in homes)
+        uses = self._places.get(buffer, [])  # sums of tiles are new, and everybody's
+        alone = {self._slots[i] for i, _, _ in uses} == {slot} and len({place for _, place, _ in uses}) == 1
         return alone and buffer.kind == "inside" and buffer not in self._lasting
 
 
-def _step(shape: Shape) -> int:
-    """How many rows a tile has, so that tiles are about equal, and as many for each thread."""
+def _step(shape: Shape, unit: int) -> int:
+    """How much of the first axis is a tile: some units, so that tiles are about equal, and as many for each thread."""
     size = prod(shape)
     threads = thread_count(size)
     parts = max(1, round(size / (TILE if threads == 1 else SHARED_TILE)))
     step = -(-shape[0] // (-(-parts // threads) * threads))
-    return -(-step // LINE) * LINE if len(shape) == 1 else step
+    if unit == 1 and len(shape) == 1:
+        unit = LINE
+    return -(-step // unit) * unit
 
 
 def _summary(parts: dict[_Part, _Uses]) -> dict[_Part, _Uses]:
