@@ -82,10 +82,19 @@ def test_it_may_be_written_anew_part_by_part():
 def test_a_part_that_is_left_is_needed():
     def step(x):
         y = np.exp(x)
-        y[:, :3] = 1.0
+        y[:, ::3] = 1.0
         return y
 
     assert after(dead, step, X) == [np.exp, copy_to]
+
+
+def test_what_is_changed_in_places_is_needed():
+    def step(x):
+        y = np.exp(x)
+        np.negative(x, out=y, where=x > 0)
+        return y
+
+    assert after(dead, step, X) == [np.exp, np.greater, np.negative]
 
 
 def test_what_an_array_from_outside_holds_at_the_end_is_needed():
@@ -274,11 +283,17 @@ def test_a_product_that_is_used_transposed_is_computed_transposed(shape):
     np.testing.assert_allclose(result, np.exp(y @ x.swapaxes(-1, -2)), rtol=1e-13)
 
 
+def changed(product):
+    before = np.exp(product.T)
+    product[...] = 1.0
+    return before * product.T
+
+
 @pytest.mark.parametrize(
     "step",
     [
         lambda x: np.dot(x, x) + np.dot(x, x).T, lambda x: np.dot(x, x).T[1:], lambda x: (np.dot(x, x), np.exp(x)),
-        lambda x: np.dot(x, x[0]).T, lambda x: np.dot(x, 2).T,
+        lambda x: np.dot(x, x[0]).T, lambda x: np.dot(x, 2).T, lambda x: changed(np.dot(x, x)),
     ],
 )  # fmt: skip
 def test_other_products_are_computed_as_they_are(step):
@@ -318,13 +333,54 @@ def test_a_copy_that_is_changed_takes_the_place_of_a_source_that_nobody_needs():
 
 
 def test_a_copy_that_is_changed_keeps_its_source():
+    frozen = np.ones((3, 4))
+    frozen.flags.writeable = False
+
     def step(x):
         y = np.exp(x)
-        z = y.copy()
+        z, one = y.copy(), lifted(frozen).copy()
         np.add(z, 1, out=z)
-        return y, z
+        np.add(one, x, out=one)
+        return z * y * one
 
-    assert after(copies, step, X) == [np.exp, copy_to, np.add]
+    assert after(copies, step, X) == [np.exp, copy_to, copy_to, np.add, np.add, np.multiply, np.multiply]
+
+
+def test_a_copy_of_a_part_is_no_copy_of_the_whole():
+    weight = np.zeros((2, 4))
+
+    def step(x):
+        y, z, w = np.exp(x), np.empty_like(x), lifted(weight)
+        w[...] = y[:2]
+        z[:2] = np.tanh(y)[1:]
+        z[2] = x[0]
+        return z * y
+
+    functions = [np.exp, copy_to, np.tanh, copy_to, copy_to, np.multiply]
+    assert after(lambda program: copies(dead(program)), step, X) == functions
+
+
+def test_a_result_that_changes_later_is_computed_apart():
+    weight = np.ones((3, 4))
+
+    def step(x):
+        w, y = lifted(weight), np.exp(x)
+        w[...] = y
+        np.add(y, 1, out=y)
+        return y * 2
+
+    assert after(copies, step, X) == [np.exp, copy_to, np.add, np.multiply]
+
+
+def test_a_result_is_not_computed_where_something_else_is_written_before_it_is_stored():
+    weight = np.ones((3, 4))
+
+    def step(x):
+        w, y = lifted(weight), np.exp(x)
+        w[0] = 1.0
+        w[...] = y
+
+    assert after(copies, step, X) == [np.exp, copy_to, copy_to]
 
 
 def test_a_copy_that_is_changed_does_not_take_a_place_that_is_written_anew():
@@ -423,6 +479,35 @@ def test_what_cannot_be_computed_in_its_place_is_copied_alone():
     functions = after(copies, step, X, Y)
     assert functions[-2:] == [np.concatenate, copy_to]
     assert len(functions) == 4
+
+
+def test_a_few_copies_take_less_time_than_a_call_for_each():
+    flat = np.zeros(48)
+
+    def step(x, y):
+        np.concatenate([np.exp(x), x, np.exp(y), y], axis=None, out=lifted(flat))
+
+    assert after(copies, step, X, Y) == [np.exp, np.exp, np.concatenate]
+
+
+def test_a_part_of_itself_is_gathered_in_numpys_order():
+    flat = np.arange(24.0)
+
+    def step(x):
+        f = lifted(flat)
+        np.concatenate([f[12:], np.exp(x)], axis=None, out=f)
+
+    assert after(copies, step, X) == [np.exp, np.concatenate]
+
+
+def test_what_is_gathered_twice_is_copied_once():
+    flat = np.zeros(24)
+
+    def step(x):
+        y = np.exp(x)
+        np.concatenate([y, y], axis=None, out=lifted(flat))
+
+    assert after(copies, step, X) == [np.exp, copy_to]
 
 
 def test_what_was_gathered_stays_if_the_flat_array_changes_later():

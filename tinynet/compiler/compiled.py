@@ -49,8 +49,8 @@ class Compiled:
     def __repr__(self) -> str:
         if self._last is None:
             return f"<compiled {self._name}, not yet recorded>"
-        before, after = len(self._last.recording.program.calls), len(self._last.replay.calls)
-        return f"<compiled {self._name}: {after} NumPy calls, {before} recorded>"
+        before, replay = len(self._last.recording.program.calls), self._last.replay
+        return f"<compiled {self._name}: {len(replay.calls)} NumPy calls, {before} recorded; {replay.memory}>"
 
     @property
     def recorded(self) -> Program:
@@ -236,8 +236,8 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
     ...     g = slope(x)
     >>> bool(np.all(g == 2 * np.tanh(x) * (1 - np.tanh(x) ** 2)))
     True
-    >>> slope
-    <compiled slope: 6 NumPy calls, 8 recorded>
+    >>> slope.recordings
+    2
     """
     if step is None:
         return partial(compile, check=check)

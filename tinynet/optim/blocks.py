@@ -45,7 +45,7 @@ class Block:
         The group's options that the block was tuned to, and the optimizer's constants made of them, numbers as 0-d arrays.
     rates : list of numpy.ndarray
         Places for the scalars that change from step to step.
-    parts : list of tuple
+    chunks : list of tuple
         ``(data, grad, scratch, state)``, chunk by chunk.
     """
 
@@ -84,11 +84,16 @@ class Block:
             if name not in self.state:
                 self.state[name] = np.full_like(self.data, initial)
         scratch = np.empty_like(self.data[:CHUNK])
-        self.parts = []
+        self.chunks = []
         for start in range(0, self.data.size, CHUNK):
             part = slice(start, start + CHUNK)
             data, grad = self.data[part], self.grad[part]
-            self.parts.append((data, grad, scratch[: data.size], {name: x[part] for name, x in self.state.items()}))
+            self.chunks.append((data, grad, scratch[: data.size], {name: x[part] for name, x in self.state.items()}))
+
+    def parts(self) -> list[tuple[Any, Any, Any, Any]]:
+        """The chunks; for a recorder all in one, since the compiler cuts large arrays itself, and shares them among threads."""
+        data = lifted(self.data)
+        return self.chunks if data is self.data else [(data, self.grad, np.empty_like(data), self.state)]
 
     def gradients(self) -> list[Array] | None:
         """The gradient of each parameter; none if no parameter has one, and `None` if the block must be made anew.

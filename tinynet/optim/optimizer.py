@@ -161,8 +161,8 @@ class Optimizer:
             options = block.group.options
             if block.options is not options and block.options != options:
                 self._tune(block)
-            depends(block, "parts")
-            step, lr, rates, parts = lifted((block.step, block.group.lr, block.rates, block.parts))
+            depends(block, "chunks")
+            step, lr, rates, parts = lifted((block.step, block.group.lr, block.rates, block.parts()))
             if block.state:
                 step[...] = step[()] + 1  # NumPy's own scalars take a sixth of the time of a ufunc
             for place, rate in zip(rates, self.rates(step, lr, options), strict=True):

@@ -152,10 +152,9 @@ class _Places:
         """The moves that let sources be computed where the copies lie that call `i` makes of them, if they can."""
         moves: Moves = {}
         for source, copy in pairs:
-            if source.buffer not in moves:
-                move = {source.buffer: (copy.buffer, copy.offset - source.offset)}
-                if self._may_be_computed_there(i, source, copy, move):
-                    moves |= move
+            move = {source.buffer: (copy.buffer, copy.offset - source.offset)}
+            if self._may_be_computed_there(i, source, copy, move):
+                moves |= move
         return moves
 
     def _may_be_computed_there(self, i: int, source: View, copy: View, move: Moves) -> bool:

@@ -31,11 +31,9 @@ def dead(program: Program) -> Program:
     for call in reversed(program.calls):
         if call.kept or any(view.buffer in lasting or of(view).meet(*span(view)) for view in call.out):
             calls.append(call)
-            if not call.updates:
-                for view in call.out:
-                    if is_gapless(view):
-                        of(view).remove(*span(view))
-            for view in call.reads():
+            for view in filter(is_gapless, call.out):
+                of(view).remove(*span(view))
+            for view in call.reads():  # also what the call changes in places only
                 of(view).add(*span(view))
     return Program(calls[::-1], program.inputs, program.outputs)
 
