@@ -15,7 +15,8 @@ Bound = tuple[Callable[..., Any], tuple[Any, ...]]
 
 FORMULAS: dict[Any, str] = {
     np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}", np.power: "{} ** {}",
-    np.negative: "-{}", np.positive: "{}", np.square: "{0} * {0}", np.sqrt: "sqrt({})", np.reciprocal: "1.0 / {}", copy_to: "{}",
+    np.negative: "-{}", np.positive: "{}", np.square: "{0} * {0}", np.sqrt: "sqrt({})", np.reciprocal: "1.0 / {}",
+    copy_to: "{}",
 }  # fmt: skip
 """The functions of single numbers, as Python writes them."""
 
@@ -71,8 +72,8 @@ class Scalars(Call):
     def bound(self, array: Callable[[View], Array], bound: Callable[..., list[Bound]]) -> list[Bound]:
         """What to call with what; `bound` tells it of a call.
 
-        Where Python raises an error and NumPy goes on with inf or NaN (a division by zero, the root of a negative number, a power
-        that overflows), NumPy makes the calls.
+        Where Python raises an error and NumPy goes on with inf or NaN (a division by zero, the root of a negative number, a
+        power that overflows), NumPy makes the calls.
         """
         memory: dict[str, Any] = {f"x{i}": _number(array(view)) for i, view in enumerate(self.reads())}
         memory |= {f"y{i}": _number(array(view)) for i, view in enumerate(self.out)}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.mode import meet
 from tinynet.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -100,7 +101,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
 
 
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
-    tensors = [parameters] if isinstance(parameters, Tensor) else parameters
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    meet(tensors)
     return [(p, p.grad) for p in tensors if p.grad is not None]
 
 
