@@ -12,6 +12,7 @@ import tinynet as tn
 from tinynet.errors import ShapeError
 from tinynet.nn import activations as modules
 from tinynet.nn import functional as F
+from tinynet.rules import activations, compositions
 from tinynet.rules.special import erf, normal_cdf
 
 SELU_SLOPE = 1.0507009873554804934 * 1.6732632423543772848
@@ -161,6 +162,47 @@ def test_swish_has_a_gradient_for_beta():
     assert beta.grad == pytest.approx(1.5**2 * s * (1 - s), rel=1e-15)
 
 
+# Plain operands ------------------------------------------------------------------------------------------------------
+
+EVERY = [*activations.__all__, *compositions.__all__]
+OVER_AN_AXIS = ("softmax", "log_softmax")
+CANCELLING = ("elu", "gelu", "log_softmax", "selu", "tanhshrink")
+every_activation = pytest.mark.parametrize("name", EVERY)
+
+
+@every_activation
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint8", "bool"])
+def test_integers_are_taken_for_float64(name, dtype):
+    low = {"u": 0, "b": 0}.get(np.dtype(dtype).kind, -128)  # has no negative counterpart in int8
+    x = np.array([low, 1, 2, 0], dtype)
+    f = getattr(tn, name)
+    for y in (f(x), f(tn.Tensor(x)).data):
+        assert y.dtype == np.float64
+        np.testing.assert_array_equal(y, f(x.astype(np.float64)))
+
+
+@every_activation
+def test_lists_and_numbers_are_arrays(name):
+    f = getattr(tn, name)
+    np.testing.assert_array_equal(f([-1.5, 2.0]), f(np.array([-1.5, 2.0])))
+    np.testing.assert_array_equal(f([[True, 3], [2, -1]]), f(np.array([[1.0, 3.0], [2.0, -1.0]])))
+    if name not in OVER_AN_AXIS:
+        for x in (-1.5, 2, True, np.float64(0.5), np.int8(-128)):
+            assert f(x) == f(np.array([x], np.float64))[0]
+            assert f(x).dtype == np.float64
+        assert f(np.float32(0.5)).dtype == np.float32
+
+
+@every_activation
+def test_half_precision(name):
+    """As the same in float64, to the rounding of the result, or of the terms where they cancel."""
+    x = np.concatenate([np.linspace(-12, 12, 193), [-3e4, 3e4]]).astype(np.float16)
+    y = getattr(tn, name)(x[:, None] * np.array([1, 0], np.float16))
+    truth = getattr(tn, name)(x[:, None].astype(np.float64) * [1.0, 0.0])
+    assert y.dtype == np.float16
+    np.testing.assert_allclose(y, truth, rtol=4e-3, atol=5e-3 if name in CANCELLING else 1e-6)
+
+
 # The ends of the number range ----------------------------------------------------------------------------------------
 
 
@@ -213,6 +255,14 @@ def test_nan_stays_nan(name):
     y = ACTIVATIONS[name][0](np.array([np.nan, 1.0]))
     assert np.isnan(y[0])
     assert np.isfinite(y[1])
+
+
+@pytest.mark.parametrize("n", [1, 1024, 1025, 70000])
+@pytest.mark.parametrize("run", [lambda f: f, tn.compile])
+def test_the_slope_of_relu_at_nan(n, run):
+    slope = run(tn.grad(lambda x: np.sum(F.relu(x))))
+    for _ in range(3):
+        np.testing.assert_array_equal(slope(np.full(n, np.nan)), 0.0)
 
 
 @given(st.floats(-700, 700))

@@ -280,6 +280,7 @@ def test_cross_entropy_with_masked_logits():
         (lambda: F.huber_loss(X, Y, delta=0.0), ValueError, ["huber_loss", "delta=0.0", "positive"]),
         (lambda: F.smooth_l1_loss(X, Y, beta=-1.0), ValueError, ["smooth_l1_loss", "beta=-1.0"]),
         (lambda: F.binary_cross_entropy(X, HARD), ValueError, ["inputs", "between 0 and 1", "(0, 1)", "with_logits"]),
+        (lambda: F.binary_cross_entropy(np.where(HARD, np.inf, 0.0), HARD), ValueError, ["inputs", "between 0 and 1", "inf"]),
         (lambda: F.binary_cross_entropy(P, 2 * HARD), ValueError, ["targets", "between 0 and 1", "2.0"]),
         (lambda: F.binary_cross_entropy_with_logits(X, 2 * HARD - 1), ValueError, ["targets", "-1.0"]),
         (lambda: F.cross_entropy(X, np.array([0, 1, 2, 3, 0, 7])), IndexError, ["label 3", "(3,)", "3 classes"]),

@@ -9,6 +9,7 @@ import pytest
 
 import tinynet as tn
 from tinynet.errors import GradientError, ShapeError
+from tinynet.mode import REVISION
 
 
 @pytest.fixture
@@ -563,3 +564,14 @@ def test_arctan2_of_tiny_numbers():
     y, x = tn.tensor(1e-200, requires_grad=True), tn.tensor(1e-200, requires_grad=True)
     np.arctan2(y, x).backward()
     np.testing.assert_allclose([y.grad, x.grad], [5e199, -5e199])
+
+
+def test_a_new_tensor_is_no_revision():
+    before = REVISION.number
+    tn.Tensor(np.ones(3)), tn.tensor([1.0])
+    assert REVISION.number == before
+    x = tn.tensor([1.0], requires_grad=True)
+    x.requires_grad = True
+    assert REVISION.number == before + 1
+    x.requires_grad = False
+    assert REVISION.number == before + 2

@@ -1,5 +1,8 @@
 """The trainer's compiled step: on where it is sure to be right, the same as the uncompiled one, and told about."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -68,14 +71,14 @@ class Own(nn.Module):
         return y * (2.0 if self.look and float(np.sum(y)) > 0 else 1.0)
 
 
-def fit(model, compile, loss=None, **options):
+def fit(model, compile, loss=None, epochs=2, **options):
     trainer = Trainer(model, loss or nn.MSELoss(), tn.optim.SGD(model.parameters(), lr=0.01), rng=0, compile=compile, **options)
-    trainer.fit(*data(), epochs=2)
+    trainer.fit(*data(), epochs=epochs)
     return trainer
 
 
 def test_a_persons_own_module_is_compiled_when_asked_for():
-    assert "Own is not one of tinynet's modules; compile=True" in repr(fit(Own(), "auto").step)
+    assert "Own is not one of tinynet's classes; compile=True" in repr(fit(Own(), "auto").step)
     trainer = fit(Own(), True)
     assert "compiled: 4 runs" in repr(trainer.step)
     np.testing.assert_allclose(fit(Own(), False).predict(data()[0]), trainer.predict(data()[0]), rtol=1e-12)
@@ -96,6 +99,123 @@ def test_other_code_of_a_person_is_run_as_it_is():
     clipped = [fit(network(), compile, callbacks=[Clip()]) for compile in (True, False)]
     assert "compiled: 4" in repr(clipped[0].step)
     np.testing.assert_allclose(*(trainer.predict(data()[0]) for trainer in clipped), rtol=1e-12)
+
+
+class Counting(tn.optim.SGD):
+    """Makes three updates, and no more."""
+
+    count = 0
+
+    def step(self, *args):
+        self.count += 1
+        if self.count <= 3:
+            super().step(*args)
+
+
+def own_optimizer(trainer):
+    trainer.optimizer = Counting(trainer.model.parameters(), lr=0.1)
+
+
+def gradient_hook(trainer):
+    count = iter(range(10**6))
+    handle = trainer.model[0].weight.register_hook(lambda g: g if next(count) < 3 else 0 * g)
+    return handle.remove
+
+
+def forward_hook(trainer):
+    count = iter(range(10**6))
+    handle = trainer.model[1].register_forward_hook(lambda module, args, y: y if next(count) < 3 else 0 * y)
+    return handle.remove
+
+
+def patched_forward(trainer):
+    layer, count = trainer.model[1], iter(range(10**6))
+    layer.forward = lambda x: np.tanh(x) * (1.0 if next(count) < 3 else 0.5)
+    return lambda: delattr(layer, "forward")
+
+
+def patched_loss(trainer):
+    loss, count = trainer.loss, iter(range(10**6))
+    loss.forward = lambda p, y: type(loss).forward(loss, p, y) * (1.0 if next(count) < 3 else 0.0)
+    return lambda: delattr(loss, "forward")
+
+
+def patched_step(trainer):
+    optimizer, count = trainer.optimizer, iter(range(10**6))
+    optimizer.step = lambda *args: type(optimizer).step(optimizer, *args) if next(count) < 3 else None
+    return lambda: delattr(optimizer, "step")
+
+
+def own_layer(trainer):
+    model = trainer.model
+    layer, model[1] = model[1], Own()
+    model[1].layer = nn.Tanh()
+    return lambda: model.__setitem__(1, layer)
+
+
+OWN = {
+    own_optimizer: "Counting is not one of tinynet's classes", gradient_hook: "a hook is registered on weight of Linear",
+    forward_hook: "a hook is registered on Tanh", patched_forward: "forward of Tanh was replaced",
+    patched_loss: "forward of MSELoss was replaced", patched_step: "step of SGD was replaced",
+    own_layer: "Own is not one of tinynet's classes",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("own", OWN, ids=lambda own: own.__name__)
+@pytest.mark.parametrize("before", [0, 1])
+def test_code_of_a_person_runs_in_each_batch_whenever_it_comes(own, before):
+    weights = []
+    for compile in ("auto", False):
+        model = network()
+        trainer = Trainer(model, nn.MSELoss(), tn.optim.SGD(model.parameters(), lr=0.1), rng=0, compile=compile)
+        if before:
+            trainer.fit(*data(), epochs=2)
+            assert ("step, compiled" in repr(trainer.step)) == bool(compile)
+        remove = own(trainer)
+        trainer.fit(*data(), epochs=5)
+        assert not compile or f"not compiled: {OWN[own]}" in repr(trainer.step)
+        if remove is not None:
+            remove()
+            trainer.fit(*data(), epochs=2)
+            assert ("step, compiled" in repr(trainer.step)) == bool(compile)
+        weights.append(model.state_dict())
+    for name, x in weights[0].items():
+        np.testing.assert_allclose(x, weights[1][name], rtol=1e-9, atol=1e-12)
+
+
+def test_code_of_a_person_that_comes_between_two_batches():
+    class Patch(Callback):
+        def on_batch_end(self, trainer, loss):
+            if (trainer.epoch, trainer.batch) == (3, 1):
+                own(trainer)
+
+    for own in (gradient_hook, forward_hook, patched_forward, own_layer):
+        runs = [fit(network(), compile, callbacks=[Patch()], epochs=6) for compile in ("auto", False)]
+        assert f"not compiled: {OWN[own]}" in repr(runs[0].step)
+        np.testing.assert_allclose(*(trainer.predict(data()[0]) for trainer in runs), rtol=1e-9)
+
+
+@pytest.mark.parametrize("fits", [0, 1])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("compile", ["auto", True, False])
+def test_a_copy_or_pickle_goes_on_training_by_itself(copied, fits, compile):
+    model = network(dropout=0.2)
+    trainer = Trainer(model, nn.MSELoss(), tn.optim.Adam(model.parameters(), lr=0.01), ["r2"], rng=0, compile=compile)
+    for _ in range(fits):
+        trainer.fit(*data(), epochs=3)
+    other = copied(trainer)
+    before = trainer.model.state_dict()
+    a = other.fit(*data(), epochs=3)
+    for name, x in trainer.model.state_dict().items():
+        np.testing.assert_array_equal(x, before[name])
+    b = trainer.fit(*data(), epochs=3)
+    assert ("step, compiled" in repr(other.step)) == bool(compile)
+    for name in ("loss", "r2"):
+        np.testing.assert_allclose(a[name], b[name], rtol=1e-9)
+    with pytest.raises(tn.training.NonFiniteError):  # the copy goes back to its own weights
+        weights = other.model.state_dict()
+        other.fit(np.full((4, 2), np.nan), np.ones((4, 1)))
+    np.testing.assert_array_equal(other.model[0].weight.data, weights["0.weight"])
 
 
 def test_it_falls_back_with_one_warning(monkeypatch):

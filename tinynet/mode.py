@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
+from weakref import ref
 
 import numpy as np
 
-__all__ = ["MODE", "REVISION", "Mode", "depends", "effect", "lifted", "meet", "revised", "unrecorded"]
+__all__ = ["MODE", "REVISION", "Mode", "constant", "depends", "effect", "is_constant", "lifted", "meet", "revised", "unrecorded"]
 
 
 class Mode(NamedTuple):
@@ -81,6 +82,23 @@ def effect(function: Callable[[], Any], writes: Iterable[Any]) -> None:
         function()
     else:
         recorder.effect(function, writes)
+
+
+_CONSTANTS: dict[int, ref[Any]] = {}
+
+
+def constant(array: Any) -> Any:
+    """The array, which from now on is read-only, and known to a recorder as one that never changes."""
+    key = id(array)
+    array.flags.writeable = False
+    _CONSTANTS[key] = ref(array, lambda _: _CONSTANTS.pop(key, None))
+    return array
+
+
+def is_constant(array: Any) -> bool:
+    """Whether an array was declared `constant`."""
+    known = _CONSTANTS.get(id(array))
+    return known is not None and known() is array
 
 
 class _Revision:

@@ -70,29 +70,28 @@ def as_generator(rng: "int | Generator | None" = None) -> "Generator":
 class Draws:
     """Which generators were asked for, in what state each was then, and which was the default one."""
 
-    def __init__(self) -> None:
+    def __init__(self, outer: "Draws | None" = None) -> None:
         self.states: dict[Generator, Any] = {}
         self.default: Generator | None = None
+        self._outer = outer
 
     def note(self, generator: "Generator", is_default: bool) -> None:
         """Note a generator that is about to be used."""
         self.states.setdefault(generator, generator.bit_generator.state)
         self.default = generator if is_default else self.default
+        if self._outer is not None:
+            self._outer.note(generator, is_default)
 
 
 @contextmanager
 def watched() -> "Iterator[Draws]":
     """Note the state that each generator is in when it is first asked for within; see `rewound`."""
-    draws, outer = Draws(), _watched.get()
+    draws = Draws(_watched.get())
     token = _watched.set(draws)
     try:
         yield draws
     finally:
         _watched.reset(token)
-        if outer is not None:
-            for generator, state in draws.states.items():
-                outer.states.setdefault(generator, state)
-            outer.default = outer.default or draws.default
 
 
 @contextmanager

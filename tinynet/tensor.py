@@ -131,9 +131,10 @@ class Tensor(ArrayMethods):
             raise GradientError("requires_grad: only a leaf's can be unset; .detach() cuts a computed tensor off its graph")
         if value and self.data.dtype.kind != "f":
             raise TypeError(f"requires_grad: {self.data.dtype} data has no gradient; convert it with .astype(float)")
-        self._node = _LEAF if value else None
+        if bool(value) != self.requires_grad:
+            self._node = _LEAF if value else None
+            revised()
         self.hooks = getattr(self, "hooks", None)
-        revised()
 
     @property
     def is_leaf(self) -> bool:
@@ -439,7 +440,7 @@ def tensor(data: npt.ArrayLike, requires_grad: bool = False, dtype: npt.DTypeLik
     >>> tn.tensor([[1.0, 2.0], [3.0, 4.0]], dtype="float32").shape
     (2, 2)
     """
-    return Tensor(as_array(data, dtype, copy=True), requires_grad)
+    return Tensor(as_array(lifted(data) if isinstance(data, np.ndarray) else data, dtype, copy=True), requires_grad)
 
 
 def wrap(data: Any, node: Any) -> Tensor:
@@ -515,7 +516,7 @@ def _parameter(value: Any, name: str, row: Rule) -> Any:
     if isinstance(value, Tensor):
         if value._node is not None:
             raise TypeError(f"{row.name}: no gradient flows to its parameter {name}; give {name}=t.detach() if none is wanted")
-        return value._array
+        return value.data
     return type(value)(_parameter(x, name, row) for x in value) if type(value) in (tuple, list) else value
 
 

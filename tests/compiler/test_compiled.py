@@ -1,6 +1,11 @@
 """`tn.compile` as its users see it: what is recorded when, what is noticed, and what is refused."""
 
+import copy
+import os
+import pickle
 import threading
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +14,7 @@ import tinynet as tn
 from tinynet.errors import RecordingError
 
 RNG = np.random.default_rng(0)
+GENERATOR = np.random.default_rng(1)
 
 
 def network(dtype="float64", dropout=0.0):
@@ -266,7 +272,7 @@ def test_results_belong_to_the_caller():
 
 def test_grad_mode_is_part_of_what_is_recorded():
     w = tn.tensor([1.0, 2.0], requires_grad=True)
-    step = tn.compile(lambda x: np.sum(w * x))
+    step = tn.compile(lambda x: np.sum(w * x).detach())
     for _ in range(3):
         step(np.ones(2))
     with tn.no_grad():
@@ -281,6 +287,172 @@ def test_a_step_whose_surroundings_change_all_the_time_is_told_what_does():
         for k in range(1, 20):
             layer.p = k / 20
             step(np.ones(3))
+
+
+def test_structure_and_none_are_part_of_the_kind_of_arguments():
+    x = np.arange(6.0).reshape(2, 3)
+    total = tn.compile(lambda x, axis=0: np.sum(x, axis=axis))
+    pick = tn.compile(lambda x, index: np.sum(x[index]))
+    sign = tn.compile(lambda x, s: np.copysign(x, s))
+    for _ in range(3):
+        total(x), pick(x, (0, 1)), sign(x, 0.0)
+    for _ in range(3):
+        assert total(x, None) == total(x, axis=None) == 15.0
+        assert pick(x, [0, 1]) == 15.0 and pick(x, (0, 1)) == 1.0
+        assert np.signbit(sign(x, -0.0)).all()
+
+
+class Config:
+    def __init__(self, scale):
+        self.scale = scale
+
+
+class Scaled(tn.nn.Module):
+    def __init__(self):
+        self.options = {"scale": 2.0}
+        self.scales = [3.0]
+
+    def forward(self, x):
+        return x * self.options["scale"] * self.scales[0]
+
+
+def test_attributes_of_arguments_and_items_of_a_modules_containers_are_looked_at():
+    config, module, x = Config(2.0), Scaled(), np.ones(3)
+    by_argument, by_module = tn.compile(lambda x, c: x * c.scale), tn.compile(lambda x: module(x))
+    for _ in range(3):
+        by_argument(x, config), by_module(x)
+    config.scale, module.options["scale"], module.scales[0] = 5.0, 7.0, 11.0
+    np.testing.assert_array_equal(by_argument(x, config), x * 5)
+    np.testing.assert_array_equal(by_module(x), x * 77)
+
+
+def test_a_tensor_as_an_index_or_parameter_is_used_as_it_is():
+    index, x = tn.tensor([0, 1]), tn.tensor(np.arange(6.0))
+    step = tn.compile(lambda x: x[index] * 2)
+    for _ in range(3):
+        step(x)
+    index.data[...] = [4, 5]
+    np.testing.assert_array_equal(step(x).data, [8.0, 10.0])
+
+
+def test_a_plain_array_from_outside_in_a_tensor_is_used_as_it_is():
+    mask = np.ones(3)
+    step = tn.compile(lambda x: tn.tensor(mask) * 2 * x)
+    for _ in range(3):
+        step(np.ones(3))
+    mask[1] = 5.0
+    np.testing.assert_array_equal(step(np.ones(3)).data, [2.0, 10.0, 2.0])
+
+
+def test_a_read_only_array_may_change():
+    weights = np.ones(3)
+    weights.flags.writeable = False
+    step = tn.compile(lambda x: x * weights)
+    for _ in range(3):
+        step(np.ones(3))
+    weights.flags.writeable = True
+    weights[...] = 4.0
+    np.testing.assert_array_equal(step(np.ones(3)), np.full(3, 4.0))
+
+
+def test_the_default_dtype_is_noticed():
+    step = tn.compile(lambda x: tn.tensor([1.0, 2.0]) * x)
+    x = np.ones(2, np.float32)
+    for _ in range(3):
+        assert step(x).dtype == np.float64
+    try:
+        tn.set_default_dtype("float32")
+        assert step(x).dtype == np.float32
+    finally:
+        tn.set_default_dtype("float64")
+
+
+def test_an_argument_that_is_a_weight_is_refused_in_a_replay_too():
+    w = tn.tensor(np.ones(2), requires_grad=True)
+
+    @tn.compile
+    def step(x):
+        with tn.no_grad():
+            w.data[...] = w.data + 1
+        return x + w.data
+
+    for _ in range(3):
+        step(np.ones(2))
+    with pytest.raises(RecordingError, match="shares memory"):
+        step(w.data)
+
+
+def test_derivatives_of_a_compiled_function_are_those_of_the_function():
+    step = tn.compile(lambda x: np.sum(np.tanh(x) ** 2))
+    x = np.array([0.5, -1.0])
+    for _ in range(3):
+        step(x)
+    expected = 2 * np.tanh(x) * (1 - np.tanh(x) ** 2)
+    np.testing.assert_allclose(tn.grad(step)(x), expected)
+
+
+def test_it_may_be_a_method():
+    class Learner:
+        def __init__(self, rate):
+            self.rate = rate
+
+        @tn.compile
+        def step(self, x):
+            return x * self.rate
+
+    learners = [Learner(2.0), Learner(3.0)]
+    for _ in range(3):
+        assert [learner.step(np.ones(1)).item() for learner in learners] == [2.0, 3.0]
+    learners[0].rate = 5.0
+    assert [learner.step(np.ones(1)).item() for learner in learners] == [5.0, 3.0]
+
+
+def test_an_error_in_a_replay_leaves_gradients_as_an_uncompiled_step_does():
+    for clear in (True, False):
+        states = []
+        for compile in (True, False):
+            layer = tn.nn.Linear(2, 3, rng=0)
+
+            def step(x, y, layer=layer, clear=clear):
+                if clear:
+                    layer.zero_grad()
+                loss = tn.nn.functional.cross_entropy(layer(x), y)
+                loss.backward()
+                return loss
+
+            step = tn.compile(step) if compile else step
+            x = np.array([[1.0, 2.0], [3.0, -1.0]])
+            for _ in range(3):
+                step(x, np.array([0, 2]))
+            layer.weight.grad = np.zeros((3, 2))
+            with pytest.raises(IndexError):
+                step(x, np.array([0, 9]))
+            states.append(layer.weight.grad)
+            step(x, np.array([1, 2]))
+            states.append(layer.weight.grad.copy())
+        assert (states[0] is None) == (states[2] is None) == clear
+        if not clear:
+            np.testing.assert_array_equal(states[0], states[2])
+        np.testing.assert_allclose(states[1], states[3], rtol=1e-12)
+
+
+@tn.compile
+def doubled(x):
+    return x * 2
+
+
+def test_a_decorated_function_is_pickled_by_name():
+    assert pickle.loads(pickle.dumps(doubled)) is doubled
+    assert copy.deepcopy(doubled) is doubled
+
+
+def test_copies_record_anew():
+    step = tn.compile(np.tanh)
+    for _ in range(3):
+        step(np.ones(2))
+    for twin in (copy.deepcopy(step), pickle.loads(pickle.dumps(step))):
+        assert twin.recordings == 0
+        np.testing.assert_array_equal(twin(np.ones(2)), np.tanh(np.ones(2)))
 
 
 # What is refused -----------------------------------------------------------------------------------------------------
@@ -319,6 +491,20 @@ def test_a_counter_is_found_in_the_second_call():
     step(np.ones(3))
     with pytest.raises(RecordingError, match="Python value 0 in one run, 1 in another"):
         step(np.ones(3))
+
+
+@pytest.mark.parametrize("draw", [
+    lambda: tn.data.circle(4)[0][:3, 0], lambda: tn.nn.Linear(1, 3).bias.data, lambda: tn.data.circle(3, rng=GENERATOR)[0][:, 0],
+])  # fmt: skip
+def test_numbers_that_the_library_draws_in_the_step_are_refused(draw):
+    with pytest.raises(RecordingError, match=r"test_compiled\.py, line \d+: the step draws random numbers"):
+        tn.compile(lambda x: x * draw())(np.ones(3))
+
+
+def test_a_result_with_a_graph_is_refused():
+    layer = tn.nn.Linear(2, 1)
+    with pytest.raises(RecordingError, match=r"tensor with a graph.*detach"):
+        tn.compile(lambda x: layer(x))(np.ones((3, 2)))
 
 
 def test_what_is_kept_is_refused():
@@ -382,6 +568,49 @@ def test_bad_labels_are_an_error_in_a_replay_too():
         step(tn.tensor(x), np.array([0, 1, 2, 0]))
     with pytest.raises(IndexError, match="label 7 at position"):
         step(tn.tensor(x), np.array([0, 1, 7, 0]))
+
+
+def test_a_kind_of_arguments_that_is_not_recorded_takes_no_memory():
+    step = tn.compile(lambda x, k: x * k)
+    with pytest.warns(RuntimeWarning, match="recorded 16 times"):
+        for k in range(60):
+            step(np.ones(2), k)
+    assert len(step._variants) == 16
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_child_that_is_forked_while_another_thread_runs_the_step_does_not_hang():
+    step = tn.compile(lambda x: np.sum(np.tanh(x)))
+    x = np.ones(50000)
+    for _ in range(3):
+        step(x)
+    stop = threading.Event()
+
+    def work():
+        while not stop.is_set():
+            step(x)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
+            child = os.fork()
+        if child == 0:
+            step(x)
+            os._exit(0)
+        for _ in range(200):
+            done, status = os.waitpid(child, os.WNOHANG)
+            if done:
+                break
+            time.sleep(0.05)
+        else:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+        assert done and status == 0
+    finally:
+        stop.set()
+        thread.join()
 
 
 # Threads, memory -----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from tinynet.compiler.passes.dead import dead
 from tinynet.compiler.passes.equal import equal
 from tinynet.compiler.passes.transposed import transposed
 from tinynet.compiler.program import copy_to
-from tinynet.mode import lifted
+from tinynet.mode import constant, lifted
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(2, 3, 4))
@@ -123,7 +123,7 @@ def test_checks_are_made_though_nobody_reads_what_they_give():
 
 def test_what_depends_on_constants_alone_is_computed_once():
     frozen = np.arange(4.0)
-    frozen.flags.writeable = False
+    constant(frozen)
 
     def step(x):
         return x * (lifted(frozen) * 2 + 1)
@@ -151,7 +151,7 @@ def test_an_array_that_is_changed_later_is_no_constant():
 
 def test_a_large_array_is_not_kept_for_the_sake_of_a_small_one():
     tall, wide = np.ones((1000, 1)), np.ones((1, 1000))
-    tall.flags.writeable = wide.flags.writeable = False
+    constant(tall), constant(wide)
     assert after(constants, lambda x: np.add.reduce(lifted(tall) * wide, axis=1)[:4] * x, X)[0] is np.multiply
 
 
@@ -223,7 +223,7 @@ def test_calls_that_change_nothing_are_copies(step):
 @pytest.mark.parametrize("dtype", [float, int])
 def test_ones_change_nothing(shape, result, dtype):
     ones = np.ones(shape, dtype)
-    ones.flags.writeable = False
+    constant(ones)
     one = np.broadcast_to(ones, result)
     functions = after(algebra, lambda x: lifted(one) * x, np.array([0.0, -0.0, 2.5, np.inf, -np.inf, np.nan]))
     assert functions == [np.multiply if one.ndim == 2 else copy_to]  # it has another shape then
@@ -334,7 +334,7 @@ def test_a_copy_that_is_changed_takes_the_place_of_a_source_that_nobody_needs():
 
 def test_a_copy_that_is_changed_keeps_its_source():
     frozen = np.ones((3, 4))
-    frozen.flags.writeable = False
+    constant(frozen)
 
     def step(x):
         y = np.exp(x)

@@ -98,6 +98,31 @@ def test_numbers_from_outside_are_written_after_a_check():
     assert count.item() == 30
 
 
+def test_an_overflow_is_told_as_numpy_tells_it():
+    step = tn.compile(lambda a: a * 1e300 * 1e5)
+    for _ in range(3):
+        step(np.array(1.0))
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        step(np.array(1e5))
+
+
+def test_a_number_that_python_would_make_complex_is_written_once():
+    count, root = tn.Tensor(np.array(0.0)), tn.Tensor(np.array(1.0))
+
+    def function(x):
+        with tn.no_grad():
+            count.data[...] = count.data + 1
+            root.data[...] = np.power(4.5 - count.data, 0.3)
+        return x
+
+    step = tn.compile(function)
+    with np.errstate(all="ignore"):
+        for k in range(1, 8):
+            step(np.ones(2))
+            assert count.item() == k
+    assert np.isnan(root.item())
+
+
 BINARY = [f for f, formula in FORMULAS.items() if isinstance(f, np.ufunc) and f.nin == 2 and f is not np.power]
 UNARY = [f for f in FORMULAS if isinstance(f, np.ufunc) and f.nin == 1]
 NUMBER = st.floats(-1e3, 1e3)

@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from tinynet.compiler.checks import CHECKS
+from tinynet.compiler.private import CLIP, under
 from tinynet.compiler.program import Array, Call, View, copy_to
 from tinynet.compiler.scalars import Scalars
 from tinynet.compiler.threads import Bound
 from tinynet.compiler.tiled import Tiles
-from tinynet.compiler.ufuncs import CLIP, METHODS, REDUCTIONS, as_array, named, ufunc
+from tinynet.compiler.ufuncs import METHODS, REDUCTIONS, as_array, named, ufunc
 from tinynet.errors import RecordingError
 
 __all__ = ["bound"]
@@ -44,7 +45,8 @@ def bound(call: Call, array: Callable[[View], Array]) -> list[Bound]:
     if isinstance(call, Tiles | Scalars):
         return call.bound(array, bound)
     call = call.replaced(array)  # from here on arrays stand where views stood
-    return _lowering(call.function)(call) or _as_it_is(call)
+    calls = _lowering(call.function)(call) or _as_it_is(call)
+    return [(under, (dict(call.errors), calls))] if call.errors else calls
 
 
 Lowering = Callable[[Call], list[Bound] | None]
@@ -223,7 +225,7 @@ def _are_apart(arrays: Any, out: Array) -> bool:
 
 def _clip(call: Call) -> list[Bound] | None:
     """`numpy.clip` between two bounds: the ufunc."""
-    if len(call.args) != 3 or call.kwargs or call.args[1] is None or call.args[2] is None:
+    if CLIP is None or len(call.args) != 3 or call.kwargs or call.args[1] is None or call.args[2] is None:
         return None
     return ufunc(Call(CLIP, call.args, {}, call.out))
 

@@ -48,14 +48,13 @@ def _class_labels(call: Call) -> list[Bound] | None:
 
 
 def _shares_of_labels(call: Call) -> list[Bound] | None:
-    """Rows of a diagonal matrix."""
+    """Rows of the matrix of all classes' shares."""
     labels, classes, _, mean = call.args
     look = _largest(labels, (np.intp,))
     if look is None or classes > MOST:
         return None
     out: Any = call.out[0]
-    rows = np.zeros((classes, classes), out.dtype)
-    np.fill_diagonal(rows, 1 / labels.size if mean else 1)
+    rows = call.function(np.arange(classes), classes, out.dtype, mean=False) * (1 / labels.size if mean else 1)
     return [(_check_and_take, (*look, classes - 1, rows.take, out, call.function, call.args))]
 
 

@@ -1,22 +1,23 @@
 """`tn.compile`: a step that is recorded once for each kind of arguments, checked, and replayed."""
 
+import os
+import sys
 import warnings
 from collections.abc import Callable
 from functools import partial, update_wrapper
 from threading import RLock
+from types import MethodType
 from typing import Any
-
-import numpy as np
+from weakref import WeakSet
 
 from tinynet.compiler.program import Program
-from tinynet.compiler.recording import is_array, record
+from tinynet.compiler.recording import record
+from tinynet.compiler.signature import arrays_in, in_graph, signature
 from tinynet.compiler.variant import Variant
 from tinynet.dtypes import get_default_dtype
 from tinynet.errors import RecordingError
 from tinynet.mode import MODE
 from tinynet.rules import name_of
-from tinynet.tensor import Tensor
-from tinynet.trees import leaves
 
 __all__ = ["Compiled", "compile"]
 
@@ -45,6 +46,17 @@ class Compiled:
         self._variants: dict[Any, list[Variant]] = {}
         self._last: Variant | None = None
         self._lock = RLock()
+        _alive.add(self)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        name = getattr(self._step, "__qualname__", "")
+        module = sys.modules.get(getattr(self._step, "__module__", ""))
+        if getattr(module, name, None) is self:  # a decorated function goes by its name, as functions do
+            return name
+        return Compiled, (self._step, self._check)  # a copy records anew
 
     def __repr__(self) -> str:
         if self._last is None:
@@ -78,23 +90,27 @@ class Compiled:
             return self._step(*args, **kwargs)
         with self._lock:
             last = self._last
-            if last is not None and not kwargs and last.grad is grad:
+            if last is not None and not kwargs and last.grad is grad and last.dtype is get_default_dtype():
                 arrays = last.arrays(args)
                 if arrays is not None and last.ready and last.holds():
                     return last.run(arrays)
             return self._by_signature(args, kwargs)
 
     def _by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        signature = _signature(args, kwargs)
-        variants = self._variants.setdefault(signature, [])
+        if in_graph((args, kwargs)):
+            return self._step(*args, **kwargs)
+        key = signature((args, kwargs)), MODE.get().grad, get_default_dtype()
+        variants = self._variants.get(key, [])
         for variant in variants:
             if variant.ready and variant.holds():
                 self._last = variant
-                return variant.run(_arrays(args, kwargs))
+                return variant.run(variant.apart(arrays_in((args, kwargs))))
         if self.recordings >= MOST_RECORDINGS and not self._check:
-            self._warn(signature)
+            self._warn(key)
             return self._step(*args, **kwargs)
-        return self._record(args, kwargs, variants)
+        result = self._record(args, kwargs, variants)
+        self._variants[key] = variants
+        return result
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]) -> Any:
         """Run the step and write down what it does; then undo it, and do it again as a replay, whose results are returned.
@@ -106,76 +122,66 @@ class Compiled:
         recording = record(self._step, args, kwargs, [variant.recording for variant in candidates])
         self.recordings += 1
         variant = next((v for v in candidates if v.recording.entering.keys() == recording.entering.keys()), None)
-        if variant is None:
-            variant = Variant(recording, MODE.get().grad, None if kwargs else args)
-        else:
-            what = variant.recording.difference(recording)
-            if what:
-                recording.rewind()
-                raise RecordingError(f"{self._name} cannot be replayed: {what}")
-            variants.remove(variant)
-            variant.confirm(had - recording.entering.keys(), ready=not self._check)
-        truth = recording.outcome()
-        recording.rewind()
-        result = variant.run(_arrays(args, kwargs))
-        place, deviation = recording.compared(truth, variant.outcome(recording))
-        self.deviation = max(self.deviation, deviation)
-        if place:
+        try:
+            if variant is None:
+                variant = Variant(recording, None if kwargs else args)
+            else:
+                what = variant.recording.difference(recording)
+                if what:
+                    raise RecordingError(f"{self._name} cannot be replayed: {what}")
+                variants.remove(variant)
+                variant.confirm(had - recording.entering.keys(), ready=not self._check)
+            truth = recording.outcome()
             recording.rewind()
-            raise RecordingError(
-                f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by "
-                f"{deviation:.1e} of its norm; does the step depend on something that is neither an argument nor a tensor?"
-            )
+            result = variant.run(arrays_in((args, kwargs)))
+            place, deviation = recording.compared(truth, variant.outcome(recording))
+            self.deviation = max(self.deviation, deviation)
+            if place:
+                raise RecordingError(
+                    f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by "
+                    f"{deviation:.1e} of its norm; does the step depend on something that is neither an argument nor a tensor?"
+                )
+        except BaseException:
+            recording.rewind()
+            raise
         recording.forget()
         variants.append(variant)
         del variants[:-4]
         self._last = variant
         return result
 
-    def _warn(self, signature: Any) -> None:
+    def _warn(self, key: Any) -> None:
         if self._last is not None:
             warnings.warn(
                 f"{self._name} was recorded {self.recordings} times and is run uncompiled now, whenever it would have to be "
-                f"recorded again. {self._reason(signature)}",
+                f"recorded again. {self._reason(key)}",
                 RuntimeWarning,
                 stacklevel=5,
             )
             self._last = None
 
-    def _reason(self, signature: Any) -> str:
+    def _reason(self, key: Any) -> str:
         """Why the last recording does not do."""
-        earlier = self._variants.get(signature)
+        earlier = self._variants.get(key)
         if earlier:
             changed = earlier[-1].changed()
             return f"What changed last: {changed}." if changed else "Which tensors have a gradient changes from call to call."
-        shapes = [part[1] for part in signature[0] if part[0] in (np.ndarray, Tensor)]
         return (
-            f"The shapes of its arguments are {shapes} this time; give arrays of few shapes, and what changes as arrays: each "
-            "Python number is a part of what is recorded."
+            "Its arguments are of another kind each time; give arrays of few shapes, and what changes as arrays: each Python number "
+            "is a part of what is recorded."
         )
 
 
-def _arrays(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """The arrays among arguments of any structure."""
-    return [x._array if isinstance(x, Tensor) else x for _, x in leaves((args, kwargs)) if is_array(x)]
+_alive: WeakSet[Compiled] = WeakSet()
 
 
-def _signature(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What two calls must have in common to share a recording."""
-    parts = []
-    for path, x in leaves((args, kwargs)):
-        if is_array(x):
-            parts.append((type(x), x.shape, x.dtype, path))
-        else:
-            try:
-                hash(x)
-            except TypeError:
-                raise RecordingError(
-                    f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; "
-                    "give arrays, tensors, numbers, texts, and containers of them"
-                ) from None
-            parts.append((type(x), x, None, path))
-    return tuple(parts), MODE.get().grad, get_default_dtype()
+def _after_fork() -> None:
+    for compiled in _alive:
+        compiled._lock = RLock()  # another thread may have held it when the process was forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> Any:
@@ -206,8 +212,8 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
     ------
     RecordingError
         In a call that records, if the step looks at values (``if``, ``float()``, ``len`` of a selection by a mask), keeps
-        arrays outside of itself, draws random numbers that are no operation of tinynet, or does something else in each
-        call. Arrays and generators are as before that call then.
+        arrays outside of itself, returns a tensor with a graph, draws random numbers that are no operation of tinynet, or
+        does something else in each call. Arrays and generators are as before that call then.
 
     Warns
     -----
@@ -222,6 +228,10 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
 
     Results equal those of the uncompiled step to the last bit, except where a pass says that it adds in another order
     (sums of many elements). Adam and its kin enlarge such a difference where a gradient is rounding noise itself.
+
+    Where an argument was computed from tensors that require a gradient (in `tinynet.grad` of a compiled function, say), the
+    step itself runs. What is computed of plain arrays from outside by plain NumPy (``np.exp(mask)``) is not recorded but a
+    constant: compute with tensors or arguments.
 
     One thread at a time runs a compiled step, others wait.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 __all__ = ["Snapshot"]
 
-_VALUES = (bool, int, float, str, tuple)
+_VALUES = (bool, int, float, str, tuple, frozenset)
 _SPOKEN = {"_array": "the array", "_node": "requires_grad", "_blocks": "the arrangement"}
 
 
@@ -17,14 +17,23 @@ class Snapshot:
         The object.
     names : tuple of str
         Its attributes; none for all that it has.
+
+    Attributes
+    ----------
+    is_announced : bool
+        Whether every change of them is told by `tinynet.mode.revised`. That of a list or dict is not, nor that of an attribute
+        of an object that is not the library's.
     """
 
-    __slots__ = ("_names", "_owner", "_values")
+    __slots__ = ("_names", "_owner", "_values", "is_announced")
 
     def __init__(self, owner: Any, names: tuple[str, ...]) -> None:
         self._owner = owner
         self._names = names
         self._values = self._present()
+        public = () if names else (value for name, value in vars(owner).items() if not name.startswith("_"))
+        tells = bool(names) or "__setattr__" in {name for kind in type(owner).__mro__[:-1] for name in vars(kind)}
+        self.is_announced = tells and not any(isinstance(value, list | dict | set) for value in public)
 
     def holds(self) -> bool:
         """Whether the attributes are the same objects still, or equal numbers and texts; lists and dicts item by item."""
@@ -52,6 +61,8 @@ def _frozen(x: Any) -> Any:
     """A list or dict as a tuple of what is in it."""
     if type(x) is list or type(x) is tuple:
         return tuple(_frozen(item) for item in x)
+    if type(x) is set:
+        return frozenset(x)
     return tuple(_frozen(item) for item in x.items()) if type(x) is dict else x
 
 

@@ -1,6 +1,7 @@
 """What a step keeps outside of itself of the arrays that were recorded, and how true arrays are put in their place."""
 
 import gc
+from collections import deque
 from collections.abc import Iterator
 from types import CellType
 from typing import Any
@@ -11,7 +12,10 @@ __all__ = ["released"]
 
 
 def released(kept: list[Recorded]) -> None:
-    """Put true arrays in the place of recorded ones: in lists, dicts, closures and attributes."""
+    """Put true arrays in the place of recorded ones: in lists, deques, dicts, closures and attributes.
+
+    They stay in what cannot be changed or cannot hold an array: tuples, sets, dict keys, running generators.
+    """
     wanted = {id(x) for x in kept}
     for holder in gc.get_referrers(*kept):
         if holder is kept:
@@ -20,18 +24,21 @@ def released(kept: list[Recorded]) -> None:
             for key, x in list(holder.items()):
                 if id(x) in wanted:
                     holder[key] = x.array
-        elif isinstance(holder, list):
-            holder[:] = [x.array if id(x) in wanted else x for x in holder]
+        elif isinstance(holder, list | deque):
+            for i, x in enumerate(tuple(holder)):
+                if id(x) in wanted:
+                    holder[i] = x.array
         elif isinstance(holder, CellType):
             holder.cell_contents = plain(holder.cell_contents)
         else:
-            for name in _slots(holder):
+            for name in _attributes(holder):
                 x = getattr(holder, name, None)
                 if id(x) in wanted:
-                    setattr(holder, name, plain(x))
+                    object.__setattr__(holder, name, plain(x))  # also where a class forbids it (a frozen dataclass)
 
 
-def _slots(holder: Any) -> Iterator[str]:
+def _attributes(holder: Any) -> Iterator[str]:
+    yield from tuple(getattr(holder, "__dict__", ()))  # Python may keep an object's attributes without a dict
     for kind in type(holder).__mro__:
         slots = kind.__dict__.get("__slots__", ())
         yield from (slots,) if isinstance(slots, str) else slots

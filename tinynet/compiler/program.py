@@ -119,9 +119,11 @@ class Call:
         Whether it must run even if nobody uses its results.
     line : str
         Where in the person's code it was recorded.
+    errors : tuple of tuple
+        What an enclosing `numpy.errstate` of the step says, as ``("over", "ignore")``.
     """
 
-    __slots__ = ("args", "function", "in_place", "kept", "kwargs", "line", "out", "updates")
+    __slots__ = ("args", "errors", "function", "in_place", "kept", "kwargs", "line", "out", "updates")
 
     def __init__(
         self,
@@ -134,6 +136,7 @@ class Call:
         in_place: bool = False,
         kept: bool = False,
         line: str = "",
+        errors: tuple[tuple[str, Any], ...] = (),
     ) -> None:
         self.function = function
         self.args = args
@@ -143,6 +146,7 @@ class Call:
         self.in_place = in_place
         self.kept = kept
         self.line = line
+        self.errors = errors
 
     def reads(self) -> Iterator[View]:
         """The views whose content the call uses."""
@@ -156,8 +160,20 @@ class Call:
         return Call(
             self.function, mapped_views(self.args, change), mapped_views(self.kwargs, change),
             tuple(change(view) for view in self.out),
-            updates=self.updates, in_place=self.in_place, kept=self.kept, line=self.line,
+            updates=self.updates, in_place=self.in_place, kept=self.kept, line=self.line, errors=self.errors,
         )  # fmt: skip
+
+    def another(
+        self,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        out: tuple[View, ...],
+        *,
+        in_place: bool = False,
+    ) -> "Call":
+        """A call in the place of this one, or of a part of it."""
+        return Call(function, args, kwargs, out, in_place=in_place, line=self.line, errors=self.errors)
 
     def __repr__(self) -> str:
         return call_text(self)

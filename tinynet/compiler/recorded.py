@@ -17,6 +17,7 @@ from tinynet.arraymethods import ArrayMethods
 from tinynet.compiler.lines import persons_line
 from tinynet.compiler.program import Array, View
 from tinynet.errors import RecordingError
+from tinynet.rules.indexing import is_basic
 from tinynet.rules.primitive import Primitive
 from tinynet.rules.table import TABLE, name_of
 
@@ -122,7 +123,7 @@ class Recorded(ArrayMethods):
         for part in index if isinstance(index, tuple) else (index,):
             if isinstance(part, Recorded) and part.dtype == np.bool_:
                 raise _of_changing_shape("what a boolean mask selects")
-        if _is_basic(index):
+        if is_basic(index):
             return self._part(index)
         return self.recorder.call(getitem, (self, index), {})  # type: ignore[no-any-return]
 
@@ -135,7 +136,7 @@ class Recorded(ArrayMethods):
         return Recorded(part, self.recorder.view(part), self.recorder, is_scalar=part.ndim == 0)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if _is_basic(index):
+        if is_basic(index):
             self.recorder.copyto(self._part(index), value, casting="unsafe")
         else:
             self.recorder.change(setitem, (self, index, value))
@@ -242,15 +243,6 @@ def plain(x: Any) -> Any:
 
 def _is_tensor(x: Any) -> bool:
     return hasattr(type(x), "requires_grad")
-
-
-_BASIC = (int, slice, np.integer)
-
-
-def _is_basic(index: Any) -> bool:
-    """Whether an index gives a view."""
-    parts = index if type(index) is tuple else (index,)
-    return all(part is None or part is Ellipsis or (isinstance(part, _BASIC) and type(part) is not bool) for part in parts)
 
 
 def _decides(position: int | None, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -40,8 +40,6 @@ class Recorder:
     ----------
     calls : list of Call
         So far.
-    quiet : set of str
-        What a call was not to warn of (`numpy.errstate`).
     made : list of weak references
         To every recorded array.
     owners : dict
@@ -59,7 +57,6 @@ class Recorder:
     def __init__(self, draws: Draws, known: Iterable[Array] = ()) -> None:
         self.draws = draws
         self.calls: list[Call] = []
-        self.quiet: set[str] = set()
         self.made: list[ref[Recorded]] = []
         self.owners: dict[int, Snapshot] = {}
         self.tensors: dict[Any, Any] = {}
@@ -67,6 +64,8 @@ class Recorder:
         self.before: dict[Buffer, Array] = {}
         self.actors: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.watch = Watch(known)
+        self._states: dict[Any, set[str]] = {}  # of generators after each draw that was written down
+        self._outer_errors = _error_state()
         self._buffers: dict[int, Buffer] = {}
         self._drawn: dict[Any, tuple[Array, View]] = {}
         self._kept: list[Array] = []  # so that no identity is given anew
@@ -168,6 +167,7 @@ class Recorder:
         generators = [x for x in (*args, *kwargs.values()) if hasattr(x, "bit_generator")]
         for generator in generators:
             self.draws.note(generator, is_default=False)
+        self.refuse_other_draws()
         if any(generator is self.draws.default for generator in generators):
             forward = Draw(forward)
         if not kept and not generators:
@@ -182,9 +182,22 @@ class Recorder:
             return self._draw(forward, args, kwargs, kept, (forward, *(str(x.bit_generator.state) for x in generators)))
         return self.call(forward, args, kwargs, kept)
 
+    def refuse_other_draws(self) -> None:
+        """Raise if numbers were drawn, of generators that the library hands out, by what is no recorded operation."""
+        for generator, state in self.draws.states.items():
+            if str(generator.bit_generator.state) not in {str(state), *self._states.get(generator, ())}:
+                raise RecordingError(
+                    f"{persons_line()}: the step draws random numbers by a function that is not recorded (a data set, initial "
+                    "weights, a generator's own method), and a replay would have the same ones each time; draw them outside and "
+                    "give them as an argument, or make an operation of the drawing with tn.primitive and give it the generator"
+                )
+
     def _draw(self, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any], kept: bool, state: Any) -> Any:
         """Make a call that draws random numbers; if the generator was rewound, the numbers are those that were drawn before."""
         drawn = self.call(forward, args, kwargs, kept)
+        for x in (*args, *kwargs.values()):
+            if hasattr(x, "bit_generator"):
+                self._states.setdefault(x, set()).add(str(x.bit_generator.state))
         if type(drawn) is Recorded:
             array, place = self._drawn.setdefault(state, (drawn.array, drawn.place))
             if array is not drawn.array and np.array_equal(array, drawn.array):
@@ -267,7 +280,7 @@ class Recorder:
 
     def _note(self, call: Call) -> None:
         call.line = persons_line()
-        self.quiet.update(kind for kind, action in np.geterr().items() if action == "ignore")
+        call.errors = tuple(sorted(_error_state().items() - self._outer_errors.items()))
         for view in call.out:
             if view.buffer.kind == "outside":
                 self.watch.written(view)
@@ -315,6 +328,11 @@ def _only(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The one thing in what a function returns."""
     (result,) = function(*args, **kwargs)
     return result
+
+
+def _error_state() -> dict[str, Any]:
+    """What `numpy.errstate` would be told to have the present state."""
+    return {**np.geterr(), "call": np.geterrcall()}
 
 
 def _require_plain(array: Any) -> None:

@@ -12,13 +12,14 @@ from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
 from tinynet.compiler.recorded import Recorded
 from tinynet.compiler.recorder import Recorder, root_of
 from tinynet.compiler.repeats import difference
+from tinynet.compiler.signature import is_array, objects_in
 from tinynet.errors import RecordingError
-from tinynet.mode import MODE, Mode
+from tinynet.mode import MODE, Mode, is_constant
 from tinynet.random import Draws, watched
 from tinynet.tensor import Tensor, wrap
 from tinynet.trees import leaves, mapped
 
-__all__ = ["Recording", "Result", "is_array", "record"]
+__all__ = ["Recording", "Result", "record"]
 
 
 class Result:
@@ -45,6 +46,27 @@ class Result:
         return wrap(array.copy(), None) if self.kind is Tensor else array.copy()
 
 
+class HandOver:
+    """Gives tensors their gradients, which lie among the outputs from a position on."""
+
+    __name__ = "hand_over_gradients"
+
+    def __init__(self, leaving: dict[Any, int | None], first: int) -> None:
+        self._leaving = leaving
+        self._first = first
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HandOver)  # what it hands over are its arguments
+
+    def __hash__(self) -> int:
+        return hash(HandOver)
+
+    def __call__(self, *gradients: Array) -> None:
+        for tensor, position in self._leaving.items():
+            if position is not None:
+                tensor.grad = gradients[position - self._first]
+
+
 class Recording:
     """A step as it ran once.
 
@@ -62,8 +84,6 @@ class Recording:
         Tensors whose gradient from before the step takes part, each with the buffer that it is copied to.
     leaving : dict
         Tensors that have another gradient after the step, each with its position among the outputs, or None.
-    quiet : set of str
-        What no call is to warn of.
     met : dict
         All tensors from outside that took part, each with the gradient that it had when it was first used; when this
         recording has been told to `forget`, with whether it had one.
@@ -71,6 +91,8 @@ class Recording:
         What arrays from outside held before the step changed them.
     initial : dict of Buffer to numpy.ndarray
         The same of arrays that were made in the step by plain NumPy, where it matters.
+    changes : set of int
+        The identities of the arrays from outside that the step changes.
     draws : Draws
         The generators that were used, and the states that they were in.
     """
@@ -81,7 +103,6 @@ class Recording:
         self.calls: list[Call] = recorder.calls
         self._owners: dict[int, Snapshot] = recorder.owners
         self.before: dict[Buffer, Array] = recorder.before
-        self.quiet = recorder.quiet
         self.initial: dict[Buffer, Array] = {}
         self._actors = recorder.actors
         outputs: list[View] = []
@@ -95,6 +116,11 @@ class Recording:
             array = x._array if isinstance(x, Tensor) else x
             if isinstance(x, Tensor) and x.requires_grad and x.is_leaf:
                 return x
+            if isinstance(x, Tensor) and getattr(x._node, "operands", None) is not None:
+                raise RecordingError(
+                    "the step returns a tensor with a graph, which a replay does not build; return t.detach(), call backward() "
+                    "within the step, or compile the step under tn.no_grad()"
+                )
             kind: type = Tensor if isinstance(x, Tensor) else np.ndarray
             if isinstance(array, np.generic) or (array is x and getattr(array, "is_scalar", False)):
                 kind = np.generic
@@ -110,6 +136,7 @@ class Recording:
         self.entering: dict[Any, Buffer] = {}
         self.leaving: dict[Any, int | None] = {}
         self._gather_gradients(recorder, outputs)
+        self._hand_over(outputs)
         self.met = dict(recorder.tensors)
         self.program = Program(self.calls, [*arguments, *self.entering.values()], outputs)
 
@@ -135,6 +162,16 @@ class Recording:
                 outputs.append(recorder.lift(now).place)
                 self.leaving[tensor] = len(outputs) - 1
                 tensor.grad = np.array(recorder.lift(now).array)
+
+    def _hand_over(self, outputs: list[View]) -> None:
+        """Have the gradients that the step leaves given to their tensors as soon as they are computed."""
+        positions = [position for position in self.leaving.values() if position is not None]
+        if positions:
+            views = tuple(outputs[position] for position in positions)
+            buffers = {view.buffer for view in views}
+            writes = [i for i, call in enumerate(self.calls) for view in call.out if view.buffer in buffers]
+            call = Call(HandOver(self.leaving, positions[0]), views, {}, (), kept=True, line="the gradients")
+            self.calls.insert(max(writes, default=-1) + 1, call)
 
     def _write_back(self, recorder: Recorder) -> None:
         """Values that took the place of a tensor's array are copied into the array that was there."""
@@ -175,13 +212,14 @@ class Recording:
                 continue
             of_the_step = id(buffer.array) not in known and buffer.array.base is None and _references(buffer) <= _OWN_REFERENCES
             if buffer not in self.before:
-                if of_the_step or not buffer.array.flags.writeable:
+                if of_the_step or is_constant(buffer.array):
                     buffer.kind = "constant"
             elif of_the_step:
                 buffer.kind = "inside"
                 content = self.before.pop(buffer)
                 if buffer in read_first:
                     self.initial[buffer] = content
+        self.changes = {id(buffer.array) for buffer in self.before}
         self.program = Program(self._filling_first(), self.program.inputs, self.program.outputs)
 
     def _filling_first(self) -> list[Call]:
@@ -285,6 +323,8 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         tensors.append((wrap(array, None), array))
         return tensors[-1][0]
 
+    for owner in objects_in((args, kwargs)):
+        recorder.depends(owner)
     token = MODE.set(Mode(MODE.get().grad, recorder))
     try:
         result = step(*mapped(taken, args), **mapped(taken, kwargs))
@@ -299,6 +339,7 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
                 "works on a copy of each argument; let the step use that array itself, or give it a copy"
             )
         recorder.watch.check_all()
+        recorder.refuse_other_draws()
         return Recording(recorder, arguments, result)
     except BaseException:
         released([x for x in (reference() for reference in recorder.made) if x is not None])
@@ -318,11 +359,6 @@ def rewind(before: dict[Buffer, Array], met: dict[Any, Any], actors: dict[int, A
         vars(actor).update(attributes)
     for generator, state in draws.states.items():
         generator.bit_generator.state = state
-
-
-def is_array(x: Any) -> bool:
-    """Whether an argument is an array whose values may differ from call to call; a tensor that requires a gradient is not."""
-    return isinstance(x, np.ndarray | np.generic) or (isinstance(x, Tensor) and not x.requires_grad)
 
 
 def _unwrap(recorder: Recorder) -> None:

@@ -32,7 +32,7 @@ class _Comparison:
             if not _same_function(a.function, b.function):
                 return f"{a.line} called {_name(a)} in one run, and {b.line} {_name(b)} in another"
             self._draws_from_default = isinstance(a.function, Draw)
-            what = self._of((a.args, a.kwargs, a.out), (b.args, b.kwargs, b.out))
+            what = self._of((a.args, a.kwargs, a.out, a.errors), (b.args, b.kwargs, b.out, b.errors))
             if what:
                 return f"{b.line}, {_name(b)}: {what}"
         if len(first) != len(second):

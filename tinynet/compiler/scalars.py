@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from itertools import count
-from math import sqrt
+from math import isfinite, pow, sqrt
 from typing import Any
 
 import numpy as np
 
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to
+from tinynet.compiler.threads import Bound
 
-__all__ = ["FORMULAS", "Bound", "Scalars", "place"]
-
-Bound = tuple[Callable[..., Any], tuple[Any, ...]]
+__all__ = ["FORMULAS", "Scalars", "place"]
 
 FORMULAS: dict[Any, str] = {
-    np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}", np.power: "{} ** {}",
+    np.add: "{} + {}", np.subtract: "{} - {}", np.multiply: "{} * {}", np.divide: "{} / {}", np.power: "pow({}, {})",
     np.negative: "-{}", np.positive: "{}", np.square: "{0} * {0}", np.sqrt: "sqrt({})", np.reciprocal: "1.0 / {}",
     copy_to: "{}",
 }  # fmt: skip
@@ -66,18 +65,20 @@ class Scalars(Call):
             result = f"t{next(new)}"
             lines.append(f"{result} = {FORMULAS[call.function].format(*operands)}")
             names[place(call.out[0])] = result
-        lines += [f"y{i}[()] = {names[place(view)]}" for i, view in enumerate(self.out)]
+        results = [names[place(view)] for view in self.out]
+        lines.append(f"if not ({' and '.join(f'isfinite({name})' for name in results)}): raise OverflowError")
+        lines += [f"y{i}[()] = {name}" for i, name in enumerate(results)]
         return "def scalars():\n    " + "\n    ".join(lines)
 
     def bound(self, array: Callable[[View], Array], bound: Callable[..., list[Bound]]) -> list[Bound]:
         """What to call with what; `bound` tells it of a call.
 
-        Where Python raises an error and NumPy goes on with inf or NaN (a division by zero, the root of a negative number, a
-        power that overflows), NumPy makes the calls.
+        Where a result is not finite (after a division by zero, the root of a negative number, an overflow), NumPy makes the
+        calls, and warns as it does.
         """
         memory: dict[str, Any] = {f"x{i}": _number(array(view)) for i, view in enumerate(self.reads())}
         memory |= {f"y{i}": _number(array(view)) for i, view in enumerate(self.out)}
-        exec(self.source(), memory | {"sqrt": sqrt, "inf": np.inf, "nan": np.nan}, memory)
+        exec(self.source(), memory | {"isfinite": isfinite, "pow": pow, "sqrt": sqrt, "inf": np.inf, "nan": np.nan}, memory)
         own = {buffer: np.empty_like(buffer.array) for buffer in self._private}
         calls = [
             item

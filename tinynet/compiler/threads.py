@@ -30,19 +30,35 @@ def thread_count(size: int) -> int:
 def together(shares: Sequence[Sequence[Bound]]) -> None:
     """Make lists of calls at the same time, the first in this thread; return when all are done.
 
-    What a call raises is raised here. The calls run under the caller's context, to which `numpy.errstate` belongs.
+    What a call raises is raised here, and so is what interrupts it (Ctrl-C): when no thread writes to an array any more. The
+    calls run under the caller's context, to which `numpy.errstate` belongs.
     """
-    done: SimpleQueue[BaseException | None] = SimpleQueue()
+    ends: list[BaseException | None] = []
+    news: SimpleQueue[None] = SimpleQueue()
+    given: list[None] = []
     _HELPERS.grow(len(shares) - 1)
-    for share in shares[1:]:
-        _HELPERS.tasks.put((copy_context(), share, done))
+    tasks = [(copy_context(), share, ends, news) for share in shares[1:]]
     try:
+        given.extend(map(_HELPERS.tasks.put, tasks))  # in one call: an interruption finds all of them given, or none
         _make(shares[0])
     finally:
-        failures = [done.get() for _ in shares[1:]]
-    for failure in failures:
+        _wait(ends, len(given), news)
+    for failure in ends:
         if failure is not None:
             raise failure
+
+
+def _wait(ends: list[BaseException | None], count: int, news: SimpleQueue[None]) -> None:
+    """Return when so many shares have ended, however often the waiting is interrupted.
+
+    The ends are counted, not the news of them, of which an interruption may take one along.
+    """
+    try:
+        while len(ends) < count:
+            news.get()
+    except BaseException:
+        _wait(ends, count, news)
+        raise
 
 
 class _Helpers:
@@ -55,20 +71,21 @@ class _Helpers:
     def grow(self, count: int) -> None:
         """Be at least so many."""
         while self._count < count:
-            self._count += 1
             Thread(target=_work, args=(self.tasks,), name="tinynet", daemon=True).start()
+            self._count += 1
 
 
 def _work(tasks: SimpleQueue[Any]) -> None:
     while True:
-        context, calls, done = tasks.get()
+        context, calls, ends, news = tasks.get()
         failure = None
         try:
             context.run(_make, calls)
         except BaseException as error:
             failure = error
-        done.put(failure)
-        del context, calls, done, failure  # they hold the memory of a program
+        ends.append(failure)
+        news.put(None)
+        del context, calls, ends, news, failure  # they hold the memory of a program
 
 
 def _make(calls: Sequence[Bound]) -> None:

@@ -6,6 +6,7 @@ dtype that the loop computes in: of a Python number a ufunc makes one at each ca
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +15,7 @@ import numpy as np
 from tinynet.compiler.program import Array, Call, View
 from tinynet.compiler.threads import Bound
 
-__all__ = ["CLIP", "METHODS", "REDUCTIONS", "as_array", "loop_dtypes", "named", "ufunc"]
-
-CLIP: np.ufunc = np._core.umath.clip  # type: ignore[attr-defined]
-"""The ufunc behind `numpy.clip`."""
+__all__ = ["METHODS", "REDUCTIONS", "as_array", "loop_dtypes", "named", "ufunc"]
 
 Lowering = Callable[[Call], list[Bound] | None]
 
@@ -112,10 +110,14 @@ METHODS: dict[str, Lowering] = {"reduce": _reduce, "accumulate": _accumulate, "o
 """How a ufunc's methods are called."""
 
 
+NOT_GIVEN = signature(np.sum).parameters["initial"].default
+"""What NumPy's functions have for an argument that is not given."""
+
+
 def named(call: Call, names: tuple[str, ...]) -> dict[str, Any]:
     """The arguments of a call by name; nothing where one has another name, or the call has no result."""
     given = dict(zip(names, call.args, strict=False)) | call.kwargs
-    given = {name: x for name, x in given.items() if x is not np._NoValue}
+    given = {name: x for name, x in given.items() if x is not NOT_GIVEN}
     return given if call.out and len(call.args) <= len(names) and given.keys() <= set(names) else {}
 
 

@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 
 from tinynet.compiler.passes import optimized
+from tinynet.compiler.recorder import root_of
 from tinynet.compiler.recording import Recording, Result
 from tinynet.compiler.replay import Replay
-from tinynet.mode import REVISION
+from tinynet.dtypes import get_default_dtype
+from tinynet.errors import RecordingError
+from tinynet.mode import MODE, REVISION
 from tinynet.tensor import Tensor
 from tinynet.trees import mapped
 
@@ -21,30 +24,32 @@ class Variant:
     ----------
     recording : Recording
         What is replayed.
-    grad : bool
-        Whether graphs were built.
     args : tuple, optional
         The positional arguments, where there were no others.
 
     Attributes
     ----------
+    grad : bool
+        Whether graphs were built.
+    dtype : numpy.dtype
+        The default dtype.
     ready : bool
         Whether the step was seen to repeat itself.
     """
 
-    def __init__(self, recording: Recording, grad: bool, args: tuple[Any, ...] | None) -> None:
+    def __init__(self, recording: Recording, args: tuple[Any, ...] | None) -> None:
         self.recording = recording
-        self.grad = grad
+        self.grad = MODE.get().grad
+        self.dtype = get_default_dtype()
         self.ready = False
         self._without = [x for x, gradient in recording.met.items() if gradient is None]  # these must have none before the step
-        self.replay = Replay(optimized(recording.program), recording.quiet)
+        self.replay = Replay(optimized(recording.program))
         self._fill = [array.__setitem__ for array in self.replay.inputs]
         flat = args is not None and all(type(x) in (np.ndarray, Tensor) for x in args) and len(args) == len(recording.arguments)
         self._expected = [(type(x), x.shape, x.dtype) for x in args or ()] if flat else None
-        self._leaving = [
-            (tensor, None if position is None else self.replay.outputs[position])
-            for tensor, position in recording.leaving.items()
-        ]
+        leaving, entering = recording.leaving, recording.entering
+        self._cleared = [tensor for tensor, position in leaving.items() if position is None or tensor not in entering]
+        self._unannounced = [snapshot for snapshot in recording.owners if not snapshot.is_announced]
         self._single = recording.result if type(recording.result) is Result else None
         self._revision = -1
 
@@ -64,21 +69,34 @@ class Variant:
             if x.shape != shape or x.dtype is not dtype:
                 return None
             arrays.append(x)
+        return self.apart(arrays)
+
+    def apart(self, arrays: list[Any]) -> list[Any]:
+        """The arrays, if the step changes none of them: it works on copies."""
+        for x in arrays:
+            if id(x if x.base is None else root_of(x)) in self.recording.changes:
+                raise RecordingError(
+                    "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay "
+                    "works on a copy of each argument; let the step use that array itself, or give it a copy"
+                )
         return arrays
 
     def confirm(self, had: set[Any], ready: bool) -> None:
         """The step was seen to repeat itself, whether or not these tensors had a gradient before it."""
-        self._leaving += [(x, None) for x in self._without if x in had and x.grad is None]
+        self._cleared += [x for x in self._without if x in had and x.grad is None]
         self._without = [x for x in self._without if x not in had]
         self.ready = ready
 
     def holds(self) -> bool:
         """Whether what the recording depends on is as it was, gradients from before the step among it."""
         recording = self.recording
-        if self._revision != REVISION.number:
+        revision = REVISION.number  # read first: what changes meanwhile is looked at the next time
+        if self._revision != revision:
             if not all(snapshot.holds() for snapshot in recording.owners):
                 return False
-            self._revision = REVISION.number
+            self._revision = revision
+        if self._unannounced and not all(snapshot.holds() for snapshot in self._unannounced):
+            return False
         if not self.ready:
             return True
         if self._without and any(x.grad is not None for x in self._without):
@@ -96,8 +114,8 @@ class Variant:
             arrays = [*arrays, *(tensor.grad for tensor in entering)]
         for fill, x in zip(self._fill, arrays):  # noqa: B905
             fill((), x)
-        for tensor, g in self._leaving:  # before the calls: who finds out why one of them failed wants to see gradients
-            tensor.grad = g
+        for tensor in self._cleared:
+            tensor.grad = None  # until the program hands over the new one
         self.replay()
         return self._result(self._single) if self._single is not None else mapped(self._result, self.recording.result)
 

@@ -84,4 +84,10 @@ def _cut(x: Any, y: Any, batch_size: int, order: Any, stop: int) -> Iterator[Any
         rows: Any = slice(start, start + batch_size)
         if order is not None:
             rows = order[rows]
-        yield x[rows] if y is None else (x[rows], y[rows])
+        yield _rows(x, rows) if y is None else (_rows(x, rows), _rows(y, rows))
+
+
+def _rows(array: np.ndarray[Any, Any], rows: Any) -> Any:
+    """``array[rows]``; `take` is faster where it can copy whole rows, and slower elsewhere."""
+    whole = array.ndim > 1 and array.flags.c_contiguous and not isinstance(rows, slice)
+    return array.take(rows, 0) if whole else array[rows]

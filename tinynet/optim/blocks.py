@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.mode import lifted
+from tinynet.mode import constant, lifted
 from tinynet.optim.groups import ParamGroup
 from tinynet.tensor import Tensor
 
@@ -74,12 +74,9 @@ class Block:
         # a 0-d array of the right dtype is the scalar that a ufunc takes in least time
         self.rates = [np.empty((), self.data.dtype) for _ in range(rates)]
         self.constants = {
-            name: value if isinstance(value, bool) else np.array(value, dtype=self.data.dtype)
+            name: value if isinstance(value, bool) else constant(np.array(value, dtype=self.data.dtype))
             for name, value in constants.items()
         }
-        for x in self.constants.values():
-            if isinstance(x, np.ndarray):
-                x.flags.writeable = False  # so that a recording may take them for what they are
         for name, initial in vectors.items():
             if name not in self.state:
                 self.state[name] = np.full_like(self.data, initial)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.activations import elu, hardtanh, softplus, swish
+from tinynet.rules.rows import floats
 from tinynet.rules.special import normal_cdf
 
 __all__ = [
@@ -57,7 +58,7 @@ def hardsigmoid(x: Any) -> Any:
     >>> tn.hardsigmoid(np.array([-4.0, 0.0, 4.0]))
     array([0. , 0.5, 1. ])
     """
-    return relu6(x + 3.0) / 6.0
+    return relu6(floats(x) + 3.0) / 6.0
 
 
 def hardswish(x: Any) -> Any:
@@ -78,6 +79,7 @@ def hardswish(x: Any) -> Any:
     >>> tn.hardswish(np.array([-4.0, 0.0, 4.0]))
     array([-0.,  0.,  4.])
     """
+    x = floats(x)
     return x * hardsigmoid(x)
 
 
@@ -150,6 +152,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     >>> tn.gelu(np.array([-1.0, 0.0, 1.0]), approximate="tanh")
     array([-0.15880801,  0.        ,  0.84119199])
     """
+    x = floats(x)
     if approximate == "none":
         return x * normal_cdf(x)
     if approximate == "tanh":  # (1 + tanh(z)) / 2 is sigmoid(2z), so that this is a swish whose beta grows with x²
@@ -175,6 +178,7 @@ def mish(x: Any) -> Any:
     >>> tn.mish(np.array([-1.0, 0.0, 1.0]))
     array([-0.30340146,  0.        ,  0.86509839])
     """
+    x = floats(x)
     return x * np.tanh(softplus(x))
 
 
@@ -196,6 +200,7 @@ def softsign(x: Any) -> Any:
     >>> tn.softsign(np.array([-1.0, 0.0, 3.0]))
     array([-0.5 ,  0.  ,  0.75])
     """
+    x = floats(x)
     return x / (1 + np.abs(x))
 
 
@@ -217,4 +222,5 @@ def tanhshrink(x: Any) -> Any:
     >>> tn.tanhshrink(np.array([-1.0, 0.0, 1.0]))
     array([-0.23840584,  0.        ,  0.23840584])
     """
+    x = floats(x)
     return x - np.tanh(x)

@@ -9,16 +9,22 @@ import numpy as np
 from tinynet.rules.primitive import primitive
 from tinynet.rules.table import rule
 
-__all__ = ["getitem", "scatter", "setitem"]
+__all__ = ["getitem", "is_basic", "scatter", "setitem"]
+
+
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of single integers, slices, None and Ellipsis, so that it gives a view."""
+    return all(map(_is_basic_part, index if isinstance(index, tuple) else (index,)))
+
+
+def _is_basic_part(i: Any) -> bool:
+    return i is None or i is Ellipsis or (isinstance(i, slice | int | np.integer) and type(i) is not bool)
 
 
 def _names_once(index: Any) -> bool:
-    """Whether an index is made of single integers, slices, None, Ellipsis and masks: it names each position at most once."""
+    """Whether an index is made of what a basic one is made of and of masks: it names each position at most once."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(
-        i is None or i is Ellipsis or isinstance(i, slice | int | np.integer) or getattr(i, "dtype", None) == np.bool_
-        for i in parts
-    )
+    return all(_is_basic_part(i) or type(i) is bool or getattr(i, "dtype", None) == np.bool_ for i in parts)
 
 
 @primitive
@@ -45,7 +51,10 @@ def scatter(values: Any, index: Any, shape: tuple[int, ...]) -> Any:
     array([4., 0., 2., 0.])
     """
     out = np.zeros(shape, dtype=values.dtype)
-    if _names_once(index):
+    if is_basic(index):
+        parts = index if isinstance(index, tuple) else (index,)
+        np.copyto(out[parts if Ellipsis in parts else (*parts, ...)], values)  # of a single element too this is a view
+    elif _names_once(index):
         out[index] = values
     else:
         np.add.at(out, index, values)

@@ -234,7 +234,7 @@ def class_labels(labels: Any, classes: int, ignore_index: int, name: str) -> Any
 @primitive
 def probabilities(p: Any, name: str) -> Any:
     """The probabilities as they are; `name` says what an error names them."""
-    if np.count_nonzero(p * p > p):  # p² > p exactly where p < 0 or p > 1
+    if np.count_nonzero(p * (p - 1.0) > 0.0):  # exactly where p < 0 or p > 1
         position = tuple(int(i) for i in np.argwhere((p < 0) | (p > 1))[0])
         raise ValueError(f"{name} must lie between 0 and 1, but at position {position} there is {p[position]}")
     return p

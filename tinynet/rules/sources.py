@@ -15,6 +15,10 @@ from typing import Any
 __all__ = ["expression", "helpers", "parameters", "signature", "summary"]
 
 
+READY = "x = floats(x)"
+"""The statement that makes an operand ready, of which the expression tells nothing."""
+
+
 def expression(function: Callable[..., Any]) -> str:
     """The expression that a function returns if it does nothing else, in one line; else its name and arguments."""
     node, source = _returned(function)
@@ -63,7 +67,7 @@ def _arguments(function: Callable[..., Any]) -> str:
 
 
 def _returned(function: Callable[..., Any]) -> tuple[ast.expr | None, str]:
-    """The syntax tree of what a lambda, or a function of one statement, returns; and the source text that it stands in."""
+    """The syntax tree of what a lambda, or a function that does nothing else, returns; and the source text that it stands in."""
     if not isinstance(function, FunctionType):
         return None, ""
     code = function.__code__
@@ -76,6 +80,7 @@ def _returned(function: Callable[..., Any]) -> tuple[ast.expr | None, str]:
             return node.body, source
         if isinstance(node, ast.FunctionDef) and code.co_firstlineno in (node.lineno, *(d.lineno for d in node.decorator_list)):
             body = node.body[1:] if ast.get_docstring(node) else node.body
+            body = body[1:] if ast.unparse(body[0]) == READY else body
             return (body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None), source
     return None, ""
 

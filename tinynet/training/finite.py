@@ -1,6 +1,7 @@
 """A NaN must be seen before the update: `NonFiniteError`, the `Guard` that keeps the last finite weights, and the diagnosis."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -61,11 +62,11 @@ class Guard:
         """Keep the values as they are now."""
         if self._revision != REVISION.number:  # there may be other tensors, or one was given another array
             self._revision = REVISION.number
-            parameters, buffers = (list(find()) for find in self._find)
-            self._parameters = parameters
-            self._checked = [vector for vector, _ in _vectors(parameters)]
+            self._parameters, buffers = (list(find()) for find in self._find)
+            vectors = list(_vectors(self._parameters))
+            self._checked = [vector for vector, _ in vectors]
             self._kept, self._parts = [], []
-            for vector, members in _vectors([*parameters, *buffers]):
+            for vector, members in chain(vectors, _vectors(buffers)):
                 kept = np.empty_like(vector)
                 self._kept.append((vector, kept))
                 self._parts += [(x, kept if x.data is vector else kept[place].reshape(x.shape)) for x, place in members]
@@ -96,7 +97,8 @@ def _vectors(tensors: list[Tensor]) -> Iterator[tuple[Array, list[tuple[Tensor, 
     for members in by_base.values():
         vector = members[0].data.base
         if isinstance(vector, np.ndarray) and vector.ndim == 1 and sum(x.size for x in members) == vector.size:
-            starts = [(x.data.__array_interface__["data"][0] - vector.ctypes.data) // vector.itemsize for x in members]
+            address = vector.__array_interface__["data"][0]
+            starts = [(x.data.__array_interface__["data"][0] - address) // vector.itemsize for x in members]
             yield vector, [(x, slice(start, start + x.size)) for x, start in zip(members, starts, strict=True)]
         else:
             for x in members:

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
 
 from tinynet.errors import RecordingError, ShapeError
+from tinynet.mode import REVISION
 from tinynet.nn.module import Module
 from tinynet.rules import primitive
 from tinynet.tensor import Tensor
@@ -33,8 +35,8 @@ class Step:
     before_update : sequence of callables
         Called without arguments when the gradients are there.
     compile : bool or "auto"
-        Whether to compile it. "auto" does where model and loss are made of tinynet's own modules, and where they turn out
-        not to be replayable runs the step as it is, after one warning.
+        Whether to compile it. "auto" does where all of its code is tinynet's own, as it is at each call, and where it turns
+        out not to be replayable runs the step as it is, after one warning.
 
     Attributes
     ----------
@@ -52,13 +54,11 @@ class Step:
         self._before_update = before_update
         self._seen_loss = primitive(self._see_loss)  # operations, which a replay repeats
         self._seen_gradient = primitive(_see_gradient)
-        self._falls_back = compile == "auto"
-        self._obstacle = "compile=False" if not compile else self._what_is_not_ours() if self._falls_back else ""
-        self._compiled = None
-        if not self._obstacle:
-            from tinynet.compiler import Compiled  # not before it is needed: it takes a while to load
-
-            self._compiled = Compiled(self._update, check=False)
+        self._compile = compile
+        self._compiled: Any = None
+        self._obstacle = ""  # why it is not compiled now
+        self._refused = ""  # why it cannot be replayed
+        self._look()
 
     def __call__(self, x: Array, y: Array) -> Any:
         """Make the update, and return the model's output.
@@ -68,18 +68,21 @@ class Step:
         NotFinite
             If the loss or a gradient is not finite.
         """
-        if self._compiled is not None:
-            try:
-                return self._compiled(x, y)
-            except RecordingError as error:
-                if not self._falls_back:
-                    raise
-                self._compiled, self._obstacle = None, str(error)
-                warnings.warn(f"the training step is not compiled: {error}", RuntimeWarning, stacklevel=4)
+        if self._revision != REVISION.number:
+            self._look()
+        if self._obstacle:
+            return self._update(x, y)
+        try:
+            return self._compiled(x, y)
+        except RecordingError as error:
+            if self._compile != "auto":
+                raise
+            self._obstacle = self._refused = str(error)
+            warnings.warn(f"the training step is not compiled: {error}", RuntimeWarning, stacklevel=4)
         return self._update(x, y)
 
     def __repr__(self) -> str:
-        if self._compiled is None:
+        if self._obstacle:
             return f"<training step, not compiled: {self._obstacle}>"
         checked = f"{self._compiled.recordings} runs compared with the uncompiled step, largest deviation"
         return f"<training step, compiled: {checked} {self._compiled.deviation:.1e}>"
@@ -101,20 +104,44 @@ class Step:
         if not isfinite(self.loss):
             raise NotFinite(f"the loss is {self.loss}")
 
+    def _look(self) -> None:
+        """See whether something keeps the step from being compiled, again whenever a part of it has changed."""
+        self._revision = REVISION.number
+        self._obstacle = "compile=False" if not self._compile else ""
+        if self._compile == "auto":
+            self._obstacle = self._refused or self._what_is_not_ours()
+        if not self._obstacle and self._compiled is None:
+            from tinynet.compiler import Compiled  # not before it is needed: it takes a while to load
+
+            self._compiled = Compiled(self._update, check=False)
+
     def _what_is_not_ours(self) -> str:
         """Code that may do more than compute, of which two runs cannot tell whether it is the same each time."""
         if self._before_update:
             return "a callback acts on the gradients; compile=True compiles it with the step"
-        for part in (self._model, self._loss_function):
-            if not isinstance(part, Module):
-                return f"the loss is {part!r}, no module of tinynet; compile=True compiles it"
-            for module in part.modules():
-                kind = type(module)
-                if kind.__module__.partition(".")[0] != __name__.partition(".")[0]:
-                    return f"{kind.__name__} is not one of tinynet's modules; compile=True compiles it"
-                if module._forward_hooks:
-                    return f"a hook is registered on {kind.__name__}; compile=True compiles it"
-        return ""
+        if not isinstance(self._loss_function, Module):
+            return f"the loss is {self._loss_function!r}, no module of tinynet; compile=True compiles it"
+        parts = chain([self._optimizer], self._loss_function.modules(), self._model.modules())
+        found = next(filter(None, map(_persons_code, parts)), "")
+        return found and f"{found}; compile=True compiles it"
+
+
+def _persons_code(part: Any) -> str:
+    """What in an optimizer or a module, without those in it, is not tinynet's, in a person's words."""
+    kind = type(part)
+    if not kind.__module__.startswith(_OURS):
+        return f"{kind.__name__} is not one of tinynet's classes"
+    if getattr(part, "_forward_hooks", ()):
+        return f"a hook is registered on {kind.__name__}"
+    for name, x in vars(part).items():
+        if callable(getattr(kind, name, None)):
+            return f"{name} of {kind.__name__} was replaced"
+        if isinstance(x, Tensor) and getattr(x, "hooks", None):
+            return f"a hook is registered on {name} of {kind.__name__}"
+    return ""
+
+
+_OURS = __name__.partition(".")[0] + "."
 
 
 def _see_gradient(gradient: Array) -> None:

@@ -53,9 +53,10 @@ class Trainer:
         Where the order of the rows comes from; with None a generator of the trainer's own is split off the default one
         (`tinynet.manual_seed`), so that other random draws do not change the order.
     compile : bool or "auto"
-        Whether to compile the training step (`tinynet.compile`). "auto" does where model and loss are made of tinynet's own
-        modules and no callback acts on the gradients, and falls back with one warning if the step cannot be replayed; True
-        does for code of your own as well, which then runs while it is recorded, and no more.
+        Whether to compile the training step (`tinynet.compile`). "auto" does as long as model, loss and optimizer are
+        tinynet's own, without hooks or methods of yours, and no callback acts on the gradients, and falls back with one
+        warning if the step cannot be replayed; True does for code of your own as well, which then runs while it is recorded,
+        and no more.
 
     Attributes
     ----------
@@ -121,14 +122,26 @@ class Trainer:
         self.epoch = self.batch = 0
         self.stop_training = False
         self._compile: Compile = compile
-        self._parts: tuple[Any, ...] = ()
-        self._guard = Guard(self._optimized, lambda: self.model.buffers())
+        self._set_out()
         known = {id(x) for part in (model, loss) if isinstance(part, Module) for x in part.parameters()}
         if known.isdisjoint(id(x) for x in self._optimized()):
             raise ValueError(
                 "Trainer: the optimizer holds none of the model's parameters, so it would train something else; "
                 "make it of model.parameters(), after the model"
             )
+
+    def _set_out(self) -> None:
+        """Be without what is made in the training, for the arrays that there are."""
+        self._parts: tuple[Any, ...] = ()
+        self._guard = Guard(self._optimized, lambda: self.model.buffers())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled or copied; the other trainer records its step anew."""
+        return {name: x for name, x in vars(self).items() if name not in ("step", "_parts", "_guard")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set_out()
 
     def fit(
         self,

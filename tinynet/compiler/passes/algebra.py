@@ -72,7 +72,7 @@ def _simplified(call: Call) -> Call:
     if call.function in CHANGES_NOTHING and CHANGES_NOTHING[call.function](number):
         return _copy(call, x)
     if call.function is np.divide and abs(frexp(number)[0]) == 0.5 and _are_normal(out.dtype, number, 1 / number):
-        return Call(np.multiply, (x, 1 / number), {}, call.out, in_place=call.in_place, line=call.line)
+        return call.another(np.multiply, (x, 1 / number), {}, call.out, in_place=call.in_place)
     return call
 
 
@@ -94,4 +94,4 @@ def _are_normal(dtype: np.dtype[Any], *numbers: float) -> bool:
 
 
 def _copy(call: Call, x: View) -> Call:
-    return Call(copy_to, (x,), {}, call.out, in_place=call.in_place, line=call.line)
+    return call.another(copy_to, (x,), {}, call.out, in_place=call.in_place)

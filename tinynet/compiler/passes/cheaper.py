@@ -16,9 +16,9 @@ For 32 x 16 float32 numbers x, in nanoseconds:
     t0 = np.matmul(x, w)  # w is [16, 16]           1010       t0 = np.dot(x, w)                                 490
 
 Bits are kept but for these. A sum or a mean as a product adds up in another order, no more than `SHORT` numbers, for which that
-is as accurate, and gives 0.0 where all are -0.0. A product of matrices rounds as BLAS does for its shape; that of a column
-and a row may be -0.0. Of +0.0 and -0.0, both the greatest, the first is taken. The
-second power, which NumPy before 2.4 may miss by a bit, is the square.
+is about as accurate, and gives 0.0 where all are -0.0. A product of matrices rounds as BLAS does for its shape; that of a
+column and a row may be -0.0. Of +0.0 and -0.0, both the greatest, the first is taken. The second power, which NumPy before 2.4
+may miss by a bit, is the square.
 """
 
 from collections.abc import Callable, Hashable
@@ -27,13 +27,12 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.compiler.private import CLIP
 from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
-from tinynet.compiler.ufuncs import CLIP, loop_dtypes, named
+from tinynet.compiler.ufuncs import loop_dtypes, named
+from tinynet.rules.rows import SHORT, starts
 
 __all__ = ["cheaper"]
-
-SHORT = 1024
-"""So many numbers are added up by a product with ones."""
 
 SMALL = 16384
 """Up to so many elements an array is broadcast or cast, and a constant spelled out, before it is used."""
@@ -103,7 +102,7 @@ def _reshaped(view: View, *shape: int) -> View:
 def _instead(call: Call, function: Callable[..., Any], *args: Any, out: View | None = None, **kwargs: Any) -> Call:
     """A call in the place of another."""
     results = call.out if out is None else (out,)
-    return Call(function, args, kwargs, results, in_place=call.in_place, line=call.line)
+    return call.another(function, args, kwargs, results, in_place=call.in_place)
 
 
 # Reductions ----------------------------------------------------------------------------------------------------------
@@ -162,10 +161,9 @@ def _greatest(array: str, axis: Any = None) -> Rewrite:
         x, rows, n, _ = parts
         is_least = call.function in (np.min, np.minimum.reduce)
         place = _new((rows,), np.intp)
-        found = Call(np.argmin if is_least else np.argmax, (_reshaped(x, rows, n),), {"axis": 1}, (place,), line=call.line)
+        found = call.another(np.argmin if is_least else np.argmax, (_reshaped(x, rows, n),), {"axis": 1}, (place,))
         index = _new((rows,), np.intp)
-        starts = _constant(np.arange(0, rows * n, n))
-        added = Call(np.add, (place, starts), {}, (index,), line=call.line)
+        added = call.another(np.add, (place, _constant(starts(rows, n))), {}, (index,))
         flat, out = _reshaped(x, x.size), _reshaped(call.out[0], rows)
         return [found, added, _instead(call, np.take, flat, index, mode="clip", out=out)]
 
@@ -211,15 +209,15 @@ def _extreme(call: Call, constant: Constant) -> list[Call] | None:
         if not isinstance(number, View) or number.size > 1 or number.dtype != x.dtype or not FEW < x.size <= SMALL:
             return None
         numbers = _new(x.shape, x.dtype)
-        return [Call(copy_to, (number,), {}, (numbers,), line=call.line), _instead(call, call.function, x, numbers)]
+        return [call.another(copy_to, (number,), {}, (numbers,)), _instead(call, call.function, x, numbers)]
     if 1 < x.size <= SMALL:
         return [_instead(call, call.function, x, constant(x.shape, value, x.dtype))]
-    if copysign(1, value) == -1 and not value:
+    if CLIP is None or (copysign(1, value) == -1 and not value):
         return None
     bounds = (value, inf) if call.function is np.maximum else (-inf, value)
     clipped = _instead(call, CLIP, x, *(constant((), bound, x.dtype) for bound in bounds))
     zero = constant((), 0.0, x.dtype)
-    return [clipped] if value else [clipped, Call(np.add, (out, zero), {}, (out,), in_place=True, line=call.line)]
+    return [clipped] if value else [clipped, call.another(np.add, (out, zero), {}, (out,), in_place=True)]
 
 
 def _power(call: Call, constant: Constant) -> list[Call] | None:
@@ -256,9 +254,9 @@ def _where(call: Call, constant: Constant) -> list[Call] | None:
     x, y = (x._replace(dtype=bits) for x in choices)
     chosen, change, result = _new(out.shape, bits), _new(out.shape, bits), out._replace(dtype=bits)
     return [
-        Call(copy_to, (mask,), {}, (chosen,), line=call.line),
-        Call(np.bitwise_xor, (x, y), {}, (change,), line=call.line),
-        Call(np.multiply, (change, chosen), {}, (change,), in_place=True, line=call.line),
+        call.another(copy_to, (mask,), {}, (chosen,)),
+        call.another(np.bitwise_xor, (x, y), {}, (change,)),
+        call.another(np.multiply, (change, chosen), {}, (change,), in_place=True),
         _instead(call, np.bitwise_xor, y, change, out=result),
     ]
 
@@ -277,7 +275,7 @@ def _alike(call: Call, constant: Constant) -> list[Call] | None:
             if x.buffer.kind == "constant":
                 x = _constant(np.broadcast_to(x.on(x.buffer.array), out.shape).astype(dtype, order="C"))
             else:
-                copies.append(Call(copy_to, (x,), {}, (_new(out.shape, dtype),), line=call.line))
+                copies.append(call.another(copy_to, (x,), {}, (_new(out.shape, dtype),)))
                 x = copies[-1].out[0]
         args.append(x)
     same = all(x is y for x, y in zip(args, call.args, strict=True))

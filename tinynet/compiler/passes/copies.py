@@ -81,11 +81,11 @@ def _consecutive(out: View, shapes: Sequence[tuple[int, ...]]) -> Iterator[View]
 def _part_of(call: Call, pairs: Sequence[tuple[View, View]], axis: Any) -> Call:
     """A concatenation of some of the parts, which lie one after another."""
     if len(pairs) == 1:
-        return Call(copy_to, (pairs[0][0],), {}, (pairs[0][1],), in_place=True, line=call.line)
+        return call.another(copy_to, (pairs[0][0],), {}, (pairs[0][1],), in_place=True)
     parts, regions = zip(*pairs, strict=True)
     shape = (sum(x.size for x in regions),) if axis is None else (sum(x.shape[0] for x in regions), *regions[0].shape[1:])
     (out,) = _consecutive(regions[0], [shape])
-    return Call(call.function, (list(parts), *call.args[1:]), call.kwargs, (out,), in_place=True, line=call.line)
+    return call.another(call.function, (list(parts), *call.args[1:]), call.kwargs, (out,), in_place=True)
 
 
 class _Places:

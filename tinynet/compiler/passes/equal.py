@@ -60,7 +60,7 @@ def _key(call: Call, versions: Counter[Buffer]) -> Hashable:
     args: Any = tuple(_part(x, versions) for x in call.args)
     if call.function in COMMUTATIVE and len(args) == 2:
         args = frozenset(args) if args[0] != args[1] else args[:1]
-    key = call.function, args, _part(call.kwargs, versions), tuple(view[1:] for view in call.out)
+    key = call.function, args, _part(call.kwargs, versions), tuple(view[1:] for view in call.out), call.errors
     try:
         hash(key)
     except TypeError:

@@ -39,7 +39,7 @@ def scalars(program: Program) -> Program:
 
 
 def _is_scalar(call: Call) -> bool:
-    if call.function not in FORMULAS or call.kwargs or call.updates or call.kept or len(call.out) != 1:
+    if call.function not in FORMULAS or call.kwargs or call.errors or call.updates or call.kept or len(call.out) != 1:
         return False
     (out,) = call.out
     if out.size != 1 or not (out.dtype == "float64" or (out.dtype == "float32" and call.function is copy_to)):

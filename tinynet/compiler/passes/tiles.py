@@ -265,8 +265,8 @@ class _Grouping:
                 dtype = call.out[0].dtype
                 partial = Buffer("inside", np.empty(-(-shape[0] // step), dtype)).whole
                 how = {"axis": None, "dtype": dtype}
-                sums[partial.buffer] = Call(np.add.reduce, (partial,), how, call.out, in_place=True, line=call.line)
-                call = Call(np.add.reduce, call.args, how, (partial,), in_place=True, line=call.line)
+                sums[partial.buffer] = call.another(np.add.reduce, (partial,), how, call.out, in_place=True)
+                call = call.another(np.add.reduce, call.args, how, (partial,), in_place=True)
             calls.append(call)
         temporaries = {
             view.buffer: Buffer("inside", np.empty((step, *shape[1:]), view.dtype))
@@ -274,7 +274,7 @@ class _Grouping:
             for view in call.out
             if self._is_private(view.buffer, slot)
         }
-        spreading = [Call(copy_to, (row,), {}, (spread,), line=group[0].line) for row, spread in rows.items()]
+        spreading = [group[0].another(copy_to, (row,), {}, (spread,)) for row, spread in rows.items()]
         repeated = frozenset(spread.buffer for spread in rows.values())
         return [*spreading, Tiles(calls, shape, step, temporaries, repeated, frozenset(sums)), *sums.values()]
 

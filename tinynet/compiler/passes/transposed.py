@@ -31,7 +31,7 @@ def transposed(program: Program) -> Program:
     for call in program.calls:
         if call.out and call.out[0].buffer in instead:
             a, b = map(changed, call.args)
-            call = Call(call.function, (_swapped(b), _swapped(a)), {}, (changed(call.out[0]),), line=call.line)
+            call = call.another(call.function, (_swapped(b), _swapped(a)), {}, (changed(call.out[0]),))
         elif any(view.buffer in instead for view in call.reads()):
             call = call.replaced(changed)
         calls.append(call)

@@ -188,8 +188,8 @@ def expressions(draw: st.DrawFn, max_ops: int = 6, functions: Sequence[Callable[
     ... def check(f):
     ...     assert tn.testing.gradcheck(f, f.inputs)
     >>> check()
-    >>> from random import Random
-    >>> find(tn.testing.strategies.expressions(), lambda f: "np.tanh" in f.operations, random=Random(0))
+    >>> few = tn.testing.strategies.expressions(functions=[np.exp, np.add, np.tanh])
+    >>> find(few, lambda f: "np.tanh" in f.operations)
     import numpy as np
     import tinynet as tn
     <BLANKLINE>

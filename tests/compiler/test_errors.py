@@ -1,0 +1,161 @@
+"""Floating-point errors: a replay warns, raises and keeps silent where the step does, with NumPy's private names or without."""
+
+import warnings
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tests.compiler.random_programs import assert_same_outcome, program_of
+from tinynet.compiler import private, replay
+from tinynet.compiler.passes import optimized
+from tinynet.compiler.replay import Replay
+
+FUNCTIONS = [np.exp, np.log, np.sqrt, np.reciprocal, lambda x: np.multiply(x, 1e200), tn.sigmoid, tn.log_sigmoid]
+VALUES = [1.0, 0.0, -1.0, 1e3, -1e3, 1e300, np.nan]
+KINDS = ["over", "invalid", "divide"]
+errors = st.dictionaries(st.sampled_from(KINDS), st.sampled_from(["ignore", "warn", "raise"]))
+
+
+def behaviour(f, x, outer):
+    """What a call gives, and what it warns of or raises."""
+    with warnings.catch_warnings(record=True) as caught, np.errstate(all="warn", under="ignore"), np.errstate(**outer):
+        warnings.simplefilter("always")
+        try:
+            result = [y.tobytes() for y in f(x)]
+        except FloatingPointError as error:
+            result = str(error)
+    return result, sorted({str(warning.message) for warning in caught})
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(FUNCTIONS), errors), min_size=1, max_size=4), errors, errors,
+    st.lists(st.sampled_from(VALUES), min_size=3, max_size=3),
+)  # fmt: skip
+def test_a_replay_fails_where_the_step_fails(parts, whole, outer, values):
+    """Only then is no error state missing, or one too many: under any state around the step, which it is not recorded under."""
+
+    def step(x):
+        with np.errstate(**whole):
+            return [under(f, x, state) for f, state in parts]
+
+    def under(f, x, state):
+        with np.errstate(**state):
+            return f(x)
+
+    compiled = tn.compile(step)
+    with np.errstate(all="print"):
+        for _ in range(3):
+            compiled(np.full(3, 0.5))
+    x = np.array(values)
+    assert behaviour(compiled, x, outer) == behaviour(step, x, outer)
+    assert compiled.recorded is not None
+
+
+def test_equal_calls_under_other_states_are_two():
+    def step(x):
+        with np.errstate(over="ignore"):
+            quiet = np.exp(x)
+        return quiet, np.exp(x)
+
+    replayed = Replay(optimized(program_of(step, np.ones(3))))
+    replayed.inputs[0][:] = 1e3
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError, match="overflow encountered in exp"):
+        replayed()
+    np.testing.assert_array_equal(replayed.outputs[0], np.inf)
+
+
+def test_a_handler_of_errors_is_called():
+    seen = []
+
+    def step(x):
+        with np.errstate(divide="call", call=lambda kind, flag: seen.append(kind)):
+            return np.log(x)
+
+    compiled = tn.compile(step)
+    for _ in range(3):
+        compiled(np.ones(2))
+    compiled(np.zeros(2))
+    assert seen == ["divide by zero"]
+
+
+@pytest.mark.parametrize("step", [
+    lambda x: np.maximum(np.max(x, axis=1), 0.5),
+    lambda x: np.where(x > 0, 2.0, x) / 2 + x[0],
+    lambda x: np.concatenate([np.concatenate([x, x]), np.mean(x, axis=0)[None] @ np.eye(x.shape[1])]),
+    lambda x: np.sum(np.square(np.tanh(x)) ** 2),
+])  # fmt: skip
+@pytest.mark.parametrize("size", [8, 300])
+def test_passes_keep_the_state(step, size):
+    """Whatever takes the place of calls is under their state."""
+
+    def raising(x):
+        with np.errstate(over="raise"):
+            return step(x)
+
+    x = np.random.default_rng(0).normal(size=(size, size))
+    program = optimized(program_of(raising, x))
+    flat = [part for call in program.calls for part in getattr(call, "calls", [call])]
+    assert {call.errors for call in flat} == {(("over", "raise"),)}
+    assert_same_outcome(program, optimized(program_of(step, x)), x)
+
+
+def test_neighbours_under_one_state_are_one_call():
+    def step(x):
+        with np.errstate(over="ignore"):
+            y = np.exp(np.exp(x))
+        return np.tanh(y)
+
+    functions = [function for function, _ in Replay(program_of(step, np.ones(3))).calls]
+    assert functions == [private.under, np.tanh]
+
+
+# NumPy without its private names -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def public(monkeypatch):
+    """`tinynet.compiler.private` as it is where NumPy has none of these names."""
+    for name in ("clip", "_make_extobj"):
+        monkeypatch.delattr(f"numpy._core.umath.{name}")
+    spec = spec_from_file_location("tinynet.compiler.private", private.__file__)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.undo()
+    assert module.CLIP is None
+    for user in ("calls", "replay", "passes.cheaper"):
+        for name in ("CLIP", "under"):
+            monkeypatch.setattr(import_module(f"tinynet.compiler.{user}"), name, getattr(module, name), raising=False)
+    return module
+
+
+def test_a_state_by_public_names(public):
+    def step(x):
+        with np.errstate(over="ignore"):
+            quiet = np.exp(x)
+        return quiet, np.multiply(x, 1e300)
+
+    replayed = Replay(optimized(program_of(step, np.ones(3))))
+    assert replay.under is public.under is replayed.calls[0][0]
+    replayed.inputs[0][:] = 1e300
+    with np.errstate(over="raise"):
+        before = np.geterr()
+        with pytest.raises(FloatingPointError, match="overflow encountered in multiply"):
+            replayed()
+        assert np.geterr() == before
+    np.testing.assert_array_equal(replayed.outputs[0], np.inf)
+
+
+@pytest.mark.parametrize("size", [10, 30000])
+def test_clip_by_its_public_name(public, size):
+    x = np.random.default_rng(1).normal(size=size)
+    x[:3] = [np.nan, np.inf, -0.0]
+    program = program_of(lambda x: (np.clip(x, -0.5, 0.5), np.maximum(x, 0.0), np.minimum(x, 0.3)), x)
+    passed = optimized(program)
+    assert_same_outcome(program, passed, x)
+    functions = [getattr(function, "func", function) for function, _ in Replay(passed).calls]
+    assert private.CLIP not in functions
