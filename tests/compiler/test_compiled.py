@@ -494,7 +494,8 @@ def test_a_counter_is_found_in_the_second_call():
 
 
 @pytest.mark.parametrize("draw", [
-    lambda: tn.data.circle(4)[0][:3, 0], lambda: tn.nn.Linear(1, 3).bias.data, lambda: tn.data.circle(3, rng=GENERATOR)[0][:, 0],
+    lambda: tn.data.circle(4)[0][:3, 0], lambda: tn.nn.Linear(1, 3).bias.data,
+    lambda: tn.data.circle(3, rng=GENERATOR)[0][:, 0],
 ])  # fmt: skip
 def test_numbers_that_the_library_draws_in_the_step_are_refused(draw):
     with pytest.raises(RecordingError, match=r"test_compiled\.py, line \d+: the step draws random numbers"):

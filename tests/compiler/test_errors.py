@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tests.compiler.random_programs import assert_same_outcome, program_of
-from tinynet.compiler import private, replay
+from tinynet.compiler import private
 from tinynet.compiler.passes import optimized
 from tinynet.compiler.replay import Replay
 
@@ -88,6 +88,7 @@ def test_a_handler_of_errors_is_called():
     lambda x: np.where(x > 0, 2.0, x) / 2 + x[0],
     lambda x: np.concatenate([np.concatenate([x, x]), np.mean(x, axis=0)[None] @ np.eye(x.shape[1])]),
     lambda x: np.sum(np.square(np.tanh(x)) ** 2),
+    lambda x: x * np.sqrt(x[0, 0] * x[0, 0] + 1.0),
 ])  # fmt: skip
 @pytest.mark.parametrize("size", [8, 300])
 def test_passes_keep_the_state(step, size):
@@ -99,8 +100,8 @@ def test_passes_keep_the_state(step, size):
 
     x = np.random.default_rng(0).normal(size=(size, size))
     program = optimized(program_of(raising, x))
-    flat = [part for call in program.calls for part in getattr(call, "calls", [call])]
-    assert {call.errors for call in flat} == {(("over", "raise"),)}
+    errors = {call.errors or part.errors for call in program.calls for part in getattr(call, "calls", [call])}
+    assert errors == {(("over", "raise"),)}
     assert_same_outcome(program, optimized(program_of(step, x)), x)
 
 
@@ -110,8 +111,9 @@ def test_neighbours_under_one_state_are_one_call():
             y = np.exp(np.exp(x))
         return np.tanh(y)
 
-    functions = [function for function, _ in Replay(program_of(step, np.ones(3))).calls]
-    assert functions == [private.under, np.tanh]
+    program = program_of(step, np.ones(3))
+    assert [function for function, _ in Replay(program).calls] == [private.under, np.tanh]
+    assert str(program).splitlines()[1] == "with np.errstate(over='ignore'): t0 = np.exp(x0)  # float64[3]"
 
 
 # NumPy without its private names -------------------------------------------------------------------------------------
@@ -127,8 +129,8 @@ def public(monkeypatch):
     spec.loader.exec_module(module)
     monkeypatch.undo()
     assert module.CLIP is None
-    for user in ("calls", "replay", "passes.cheaper"):
-        for name in ("CLIP", "under"):
+    for user in ("calls", "replay", "tiled", "passes.cheaper"):
+        for name in ("CLIP", "joined", "under"):
             monkeypatch.setattr(import_module(f"tinynet.compiler.{user}"), name, getattr(module, name), raising=False)
     return module
 
@@ -140,7 +142,7 @@ def test_a_state_by_public_names(public):
         return quiet, np.multiply(x, 1e300)
 
     replayed = Replay(optimized(program_of(step, np.ones(3))))
-    assert replay.under is public.under is replayed.calls[0][0]
+    assert replayed.calls[0][0] is public.under
     replayed.inputs[0][:] = 1e300
     with np.errstate(over="raise"):
         before = np.geterr()
@@ -159,3 +161,27 @@ def test_clip_by_its_public_name(public, size):
     assert_same_outcome(program, passed, x)
     functions = [getattr(function, "func", function) for function, _ in Replay(passed).calls]
     assert private.CLIP not in functions
+
+
+# Calls that are joined -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [3, 200000])
+def test_an_optimizer_under_one_state(size):
+    """Its single numbers are Python's still, and many calls share one change of the state, a tile's too."""
+    w = tn.tensor(np.ones(size), requires_grad=True)
+    optimizer = tn.optim.Adam([w], lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        np.sum(w * x).backward()
+        with np.errstate(over="raise"):
+            optimizer.step()
+
+    program = optimized(program_of(step, np.full(size, 2.0)))
+    assert any(type(call).__name__ == "Scalars" and call.errors for call in program.calls)
+    replayed = Replay(program)
+    assert [function for function, _ in replayed.calls].count(private.under) <= 8
+    replayed.inputs[0][:] = 1e300
+    with pytest.raises(FloatingPointError, match=r"overflow encountered in (square|multiply)"):
+        replayed()

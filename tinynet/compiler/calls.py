@@ -43,9 +43,10 @@ def bound(call: Call, array: Callable[[View], Array]) -> list[Bound]:
     look for 200 ns into how its arrays overlap.
     """
     if isinstance(call, Tiles | Scalars):
-        return call.bound(array, bound)
-    call = call.replaced(array)  # from here on arrays stand where views stood
-    calls = _lowering(call.function)(call) or _as_it_is(call)
+        calls = call.bound(array, bound)
+    else:
+        call = call.replaced(array)  # from here on arrays stand where views stood
+        calls = _lowering(call.function)(call) or _as_it_is(call)
     return [(under, (dict(call.errors), calls))] if call.errors else calls
 
 

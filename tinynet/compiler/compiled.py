@@ -167,8 +167,8 @@ class Compiled:
             changed = earlier[-1].changed()
             return f"What changed last: {changed}." if changed else "Which tensors have a gradient changes from call to call."
         return (
-            "Its arguments are of another kind each time; give arrays of few shapes, and what changes as arrays: each Python number "
-            "is a part of what is recorded."
+            "Its arguments are of another kind each time; give arrays of few shapes, and what changes as arrays: each Python "
+            "number is a part of what is recorded."
         )
 
 

@@ -1,13 +1,13 @@
 """What NumPy has for itself and a compiled step can do without: each name with what takes its place where NumPy lacks it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from tinynet.compiler.threads import Bound
 
-__all__ = ["CLIP", "under"]
+__all__ = ["CLIP", "joined", "under"]
 
 try:
     from numpy._core.umath import clip as _clip  # type: ignore[attr-defined]
@@ -38,3 +38,14 @@ else:  # what numpy.errstate is made of: by itself it would take as long as thre
                 function(*arguments)
         finally:
             _state.reset(token)
+
+
+def joined(calls: Iterable[Bound]) -> list[Bound]:
+    """The calls, neighbours under an equal `numpy.errstate` as one."""
+    result: list[Bound] = []
+    for function, arguments in calls:
+        if function is under and result and result[-1][0] is under and result[-1][1][0] == arguments[0]:
+            result[-1][1][1].extend(arguments[1])
+        else:
+            result.append((under, (arguments[0], list(arguments[1]))) if function is under else (function, arguments))
+    return result

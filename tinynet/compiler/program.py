@@ -176,7 +176,8 @@ class Call:
         return Call(function, args, kwargs, out, in_place=in_place, line=self.line, errors=self.errors)
 
     def __repr__(self) -> str:
-        return call_text(self)
+        state = ", ".join(f"{kind}={action!r}" for kind, action in self.errors)
+        return f"with np.errstate({state}): {call_text(self)}" if state else call_text(self)
 
 
 class Program:

@@ -1,12 +1,9 @@
 """Replay: the program as a flat list of bound calls into memory of its own."""
 
-from collections.abc import Iterable
-
 from tinynet.compiler.calls import bound
 from tinynet.compiler.memory import plan
-from tinynet.compiler.private import under
+from tinynet.compiler.private import joined
 from tinynet.compiler.program import Program
-from tinynet.compiler.threads import Bound
 
 __all__ = ["Replay"]
 
@@ -32,7 +29,7 @@ class Replay:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.memory = plan(program)
-        self.calls = _joined(item for call in program.calls for item in bound(call, self.memory.array))
+        self.calls = joined(item for call in program.calls for item in bound(call, self.memory.array))
         self.inputs = [self.memory[buffer] for buffer in program.inputs]
         self.outputs = [self.memory.array(view) for view in program.outputs]
 
@@ -40,15 +37,3 @@ class Replay:
         """Run."""
         for function, arguments in self.calls:
             function(*arguments)
-
-
-def _joined(calls: Iterable[Bound]) -> list[Bound]:
-    """The calls, neighbours under an equal `numpy.errstate` as one."""
-    joined: list[Bound] = []
-    for function, arguments in calls:
-        before, (errors, *rest) = joined[-1] if joined else (None, (None,))
-        if function is under and before is under and errors == arguments[0]:
-            joined[-1] = under, (errors, [*rest[0], *arguments[1]])
-        else:
-            joined.append((function, arguments))
-    return joined

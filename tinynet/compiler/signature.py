@@ -37,8 +37,8 @@ def signature(x: Any) -> Any:
         hash(x)
     except TypeError:
         raise RecordingError(
-            f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; give arrays, "
-            "tensors, numbers, texts, and containers of them"
+            f"an argument of a compiled step is a {type(x).__name__}, of which nobody can tell whether it changed; give "
+            "arrays, tensors, numbers, texts, and containers of them"
         ) from None
     return type(x), x
 

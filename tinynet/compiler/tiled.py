@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import prod
 
 from tinynet.compiler.memory import placed
+from tinynet.compiler.private import joined
 from tinynet.compiler.program import Array, Buffer, Call, View
 from tinynet.compiler.threads import Bound, thread_count, together
 
@@ -95,7 +96,7 @@ class Tiles(Call):
         def found(view: View) -> Array:
             return memory.array(view) if view.buffer in memory else array(view)
 
-        return [item for i in tiles for call in self.tile(i) for item in bound(call, found)]
+        return joined(item for i in tiles for call in self.tile(i) for item in bound(call, found))
 
     def __repr__(self) -> str:
         for i, buffer in enumerate(self.temporaries.values()):

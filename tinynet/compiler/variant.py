@@ -76,8 +76,8 @@ class Variant:
         for x in arrays:
             if id(x if x.base is None else root_of(x)) in self.recording.changes:
                 raise RecordingError(
-                    "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay "
-                    "works on a copy of each argument; let the step use that array itself, or give it a copy"
+                    "an argument of the step shares memory with an array that the step changes (a weight, a state), and a "
+                    "replay works on a copy of each argument; let the step use that array itself, or give it a copy"
                 )
         return arrays
 

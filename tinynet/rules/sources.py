@@ -67,7 +67,7 @@ def _arguments(function: Callable[..., Any]) -> str:
 
 
 def _returned(function: Callable[..., Any]) -> tuple[ast.expr | None, str]:
-    """The syntax tree of what a lambda, or a function that does nothing else, returns; and the source text that it stands in."""
+    """The syntax tree of what a lambda, or a function that does nothing else, returns; and the source that it stands in."""
     if not isinstance(function, FunctionType):
         return None, ""
     code = function.__code__

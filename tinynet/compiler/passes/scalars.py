@@ -28,7 +28,7 @@ def scalars(program: Program) -> Program:
     calls: list[Call] = []
     group: list[Call] = []
     for call in program.calls:
-        if _is_scalar(call) and not _reads_single(call, group):
+        if _is_scalar(call) and not _reads_single(call, group) and call.errors == (group or [call])[0].errors:
             group.append(call)
         elif group and _needs(call, group):
             calls += [*_joined(group, uses), call]
@@ -39,7 +39,7 @@ def scalars(program: Program) -> Program:
 
 
 def _is_scalar(call: Call) -> bool:
-    if call.function not in FORMULAS or call.kwargs or call.errors or call.updates or call.kept or len(call.out) != 1:
+    if call.function not in FORMULAS or call.kwargs or call.updates or call.kept or len(call.out) != 1:
         return False
     (out,) = call.out
     if out.size != 1 or not (out.dtype == "float64" or (out.dtype == "float32" and call.function is copy_to)):
@@ -79,4 +79,6 @@ def _joined(group: list[Call], uses: Counter[Buffer]) -> list[Call]:
         return group  # copies alone are as quick as they are
     here = Counter(view.buffer for call in group for view in (*call.reads(), *call.out))
     private = dict.fromkeys(buffer for buffer, n in here.items() if buffer.kind == "inside" and n == uses[buffer])
-    return [Scalars(group, private)]
+    joined = Scalars(group, private)
+    joined.errors = group[0].errors
+    return [joined]
