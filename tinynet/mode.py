@@ -15,7 +15,9 @@ from weakref import ref
 
 import numpy as np
 
-__all__ = ["MODE", "REVISION", "Mode", "constant", "depends", "effect", "is_constant", "lifted", "meet", "revised", "unrecorded"]
+__all__ = [
+    "MODE", "REVISION", "Mode", "constant", "depends", "effect", "is_constant", "lifted", "meet", "revised", "unrecorded",
+]  # fmt: skip
 
 
 class Mode(NamedTuple):

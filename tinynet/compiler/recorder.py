@@ -189,7 +189,8 @@ class Recorder:
                 raise RecordingError(
                     f"{persons_line()}: the step draws random numbers by a function that is not recorded (a data set, initial "
                     "weights, a generator's own method), and a replay would have the same ones each time; draw them outside "
-                    "and give them as an argument, or make an operation of the drawing with tn.primitive and give it the generator"
+                    "and give them as an argument, or make an operation of the drawing with tn.primitive and give it "
+                    "the generator"
                 )
 
     def _draw(self, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any], kept: bool, state: Any) -> Any:
