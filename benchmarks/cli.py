@@ -59,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         },
         checkpoint=footprint.checkpoint_kibibytes(),
         growth=growth.measure(_say) if everything else {},
+        kernels=footprint.kernels(),
     )
     print(report.markdown(results))
     complaints = [f"{name} has to be there" for name in missing if name in OWN] + list(_complaints(measurements))

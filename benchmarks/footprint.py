@@ -18,7 +18,7 @@ from benchmarks.peers import SUBJECT
 from benchmarks.runner import Process
 from benchmarks.workloads import WORKLOADS
 
-__all__ = ["LAYERS", "PEAK_STEPS", "checkpoint_kibibytes", "import_milliseconds", "memory_growth", "peak_mebibytes"]
+__all__ = ["LAYERS", "PEAK_STEPS", "checkpoint_kibibytes", "import_milliseconds", "kernels", "memory_growth", "peak_mebibytes"]
 
 ROOT = Path(__file__).parents[1]
 PEAK_STEPS = 200
@@ -35,7 +35,7 @@ def import_milliseconds(libraries: Sequence[str], rounds: int) -> dict[str, floa
 def peak_mebibytes(peer: str) -> float:
     """The peak memory of a process that does nothing but some steps of the circle."""
     _, peak = _alone(peer, "peak_after", WORKLOADS["circle"], PEAK_STEPS)
-    return peak / 1024
+    return float(peak / 1024)
 
 
 def memory_growth(name: str, steps: int, peer: str = SUBJECT) -> int:
@@ -44,14 +44,20 @@ def memory_growth(name: str, steps: int, peer: str = SUBJECT) -> int:
     The garbage collector is off: what is not freed by reference counts is not freed at all.
     """
     before, after = _alone(peer, "peak_after", WORKLOADS[name], steps, steps // 3)
-    return after - before
+    return int(after - before)
 
 
-def _alone(peer: str, what: str, *arguments: Any) -> tuple[int, int]:
+def kernels() -> str:
+    """The processor for which OpenBLAS computes in the processes that are measured; "" where another library does."""
+    name: str = _alone(SUBJECT, "kernels")
+    return name
+
+
+def _alone(peer: str, what: str, *arguments: Any) -> Any:
+    """What a new process of the peer answers."""
     process = Process(peer, settings.ONE)
     try:
-        before, after = process.ask(what, *arguments)
-        return before, after
+        return process.ask(what, *arguments)
     finally:
         process.close()
 

@@ -1,6 +1,5 @@
 """The results as Markdown tables, which are read in the terminal too, and as JSON."""
 
-import ctypes
 import os
 import platform
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,13 +18,13 @@ from benchmarks.peers import BASELINE, BOUND, COMPILED, COMPILERS, PEERS, SUBJEC
 __all__ = ["METHOD", "Results", "as_json", "markdown"]
 
 METHOD = (
-    "The same maths, initial weights, data and dtype for every library, each in processes of its own. A step gets its batch as "
-    "NumPy arrays, as a data set gives them. Before a library is timed, its losses over 20 steps and the change of its weights "
-    "(its gradient, where nothing is learned) are compared with plain NumPy's. Each round gives every library a block of steps "
-    "of about 20 ms, in rotating order; reported are medians over the rounds, and medians of the ratios within a round. While "
-    "the clock runs the learning rate is so small that the weights stay where they start: networks that are trained to the end "
-    "have gradients, and moments in Adam, among the denormal numbers, which are slow to compute with. The garbage collector is "
-    "on."
+    "The same maths, initial weights, data and dtype for every library, each in processes of its own; with one thread, on one"
+    " processor. A step gets its batch as NumPy arrays, as a data set gives them. Before a library is timed, its losses over "
+    "20 steps and the change of its weights (its gradient, where nothing is learned) are compared with plain NumPy's. Each "
+    "round gives every library a block of steps of about 20 ms, in rotating order; reported are medians over the rounds, and "
+    "medians of the ratios within a round. While the clock runs the learning rate is so small that the weights stay where "
+    "they start: networks that are trained to the end have gradients, and moments in Adam, among the denormal numbers, which "
+    "are slow to compute with. The garbage collector is on."
 )
 RATIOS = (
     ("compiled ÷ tuned by hand", COMPILED, (BOUND,)),
@@ -53,6 +52,7 @@ class Results:
     leaks: Mapping[str, Mapping[str, int]]
     checkpoint: Mapping[str, int]
     growth: Growth
+    kernels: str
 
 
 def as_json(results: Results) -> dict[str, Any]:
@@ -182,21 +182,11 @@ def _machine(results: Results) -> dict[str, str]:
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores; {platform.system()}",
         "Python": platform.python_version(),
-        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{_kernels()}",
+        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{results.kernels and f', kernels for {results.kernels}'}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in others) or "none",
         "left out": ", ".join(results.missing) or "none",
         "rounds": str(results.rounds),
     }
-
-
-def _kernels() -> str:
-    """The processor for which OpenBLAS computes; it takes an old one for those that it does not know."""
-    name = getattr(ctypes.CDLL(np._core._multiarray_umath.__file__), "scipy_openblas_get_corename64_", None)
-    if name is None:
-        return ""
-    name.restype = ctypes.c_char_p
-    chosen = " (set by OPENBLAS_CORETYPE)" if "OPENBLAS_CORETYPE" in os.environ else ""
-    return f", kernels for {name().decode()}{chosen}"
 
 
 def _processor() -> str:

@@ -1,5 +1,6 @@
 """One peer, and what can be asked of it: in this process, or in one of its own."""
 
+import ctypes
 import gc
 import multiprocessing
 import sys
@@ -118,6 +119,14 @@ class Runner:
         for _ in range(steps):
             contestant.step()
         return before, peak_kibibytes()
+
+    def kernels(self) -> str:
+        """The processor for which NumPy's OpenBLAS computes in this process; "" where it has another BLAS."""
+        name = getattr(ctypes.CDLL(np._core._multiarray_umath.__file__), "scipy_openblas_get_corename64_", None)
+        if name is None:
+            return ""
+        name.restype = ctypes.c_char_p
+        return str(name().decode())
 
     def _build(self, workload: Workload, lr: float) -> Contestant:
         return self.builders[type(workload)](workload, lr)

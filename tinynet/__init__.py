@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tinynet import autograd, data, errors, nn, optim, plot, training
+from tinynet.allocation import keep_freed_memory
 from tinynet.custom import checkpoint, custom_gradient, stop_gradient
 from tinynet.dtypes import get_default_dtype, set_default_dtype
 from tinynet.graph import enable_grad, is_grad_enabled, no_grad
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from tinynet.compiler import compile
 
 __version__ = "0.1.0"
+
+keep_freed_memory()
 
 __all__ = [
     "History", "Tensor", "Trainer", "autograd", "checkpoint", "compile", "custom_gradient", "data", "describe", "elu",
