@@ -179,10 +179,11 @@ def _machine(results: Results) -> dict[str, str]:
     """Where the figures come from; nothing that names a particular machine."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     others = dict.fromkeys(PEERS[name].library for name in results.labels if PEERS[name].library not in ("numpy", "tinynet"))
+    kernels = f", kernels for {results.kernels}" if results.kernels else ""
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores; {platform.system()}",
         "Python": platform.python_version(),
-        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{results.kernels and f', kernels for {results.kernels}'}",
+        "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{kernels}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in others) or "none",
         "left out": ", ".join(results.missing) or "none",
         "rounds": str(results.rounds),

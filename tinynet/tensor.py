@@ -31,6 +31,8 @@ Array = np.ndarray[Any, Any]
 
 
 _SEVERAL = (tuple, list)
+_NUMBERS = (float, int)
+_RESULTS = (np.generic, np.ndarray, float, int)
 
 _LEAF = object()
 """Stands in a leaf's `_node`: the tensor is its own node, without a reference to itself."""
@@ -459,17 +461,18 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     parents = []
     tracked = False
     for x in operands:
+        node = None
         if isinstance(x, Tensor):
-            arrays.append(x._array if recorder is None else recorder.tensor(x))
             node = x._node
             if node is not None:
                 tracked = True
                 if node is _LEAF:
                     node = x
-            parents.append(node)
-        else:
-            arrays.append(x if type(x) is float or type(x) is int else _constant(x, row))
-            parents.append(None)
+            x = x._array if recorder is None else recorder.tensor(x)
+        elif type(x) not in _NUMBERS:
+            x = _constant(x, row)
+        arrays.append(x)
+        parents.append(node)
     if params:
         params = {name: _parameter(value, name, row) for name, value in params.items()}
     try:
@@ -501,7 +504,7 @@ def _several(row: Rule, arrays: list[Any], params: dict[str, Any], results: Any,
 
 def _constant(x: Any, row: Rule) -> Any:
     """An operand that is no tensor, as something that the rules can compute with."""
-    if x is None or (type(x) is np.ndarray and x.dtype.kind in REAL_KINDS):
+    if (type(x) is np.ndarray and x.dtype.kind in REAL_KINDS) or x is None:
         return x
     if not isinstance(x, np.ndarray) and hasattr(type(x), "__array_function__"):
         return x  # an array type that records what is done to it
@@ -522,7 +525,7 @@ def _parameter(value: Any, name: str, row: Rule) -> Any:
 
 def _result(out: Any, row: Rule) -> Any:
     """What an operation computed, as an array: NumPy makes numbers of 0-d arrays."""
-    if isinstance(out, np.generic | np.ndarray | float | int):
+    if isinstance(out, _RESULTS):
         return np.asarray(out)
     if hasattr(type(out), "__array_function__"):
         return out  # an array type that records what is done to it

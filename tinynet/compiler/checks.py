@@ -1,8 +1,7 @@
 """Operations on plain data that look at its values: a quick test first, and the operation itself only where that fails.
 
-The test is one look at the largest of the numbers' bit patterns, taken as unsigned integers: negative ones are larger than all
-others, and NaN than infinity. It may doubt what is right (-0.0, an ignored label), but never pass what is wrong; the operation
-then decides, and says what is wrong as it always does. For 32 float32 probabilities 250 ns instead of 890.
+The test is that of `tinynet.rules.patterns`: it may doubt what is right (-0.0, an ignored label), but never pass what is wrong;
+the operation then decides, and says what is wrong as it always does.
 """
 
 from collections.abc import Callable
@@ -13,49 +12,39 @@ import numpy as np
 from tinynet.compiler.program import Array, Call
 from tinynet.compiler.threads import Bound
 from tinynet.rules.losses import class_labels, probabilities, shares_of_labels
+from tinynet.rules.patterns import ONE, patterns
 
 __all__ = ["CHECKS"]
-
-Largest = tuple[Callable[[], Any], Callable[[Any], int]]
-
-
-def _largest(x: Array, dtypes: tuple[Any, ...]) -> Largest | None:
-    """``argmax, item`` of the bit patterns, where they can be seen: ``item(argmax())`` is the largest."""
-    if x.dtype not in dtypes or not x.flags.c_contiguous or not x.size:
-        return None
-    patterns = x.reshape(-1).view(f"u{x.itemsize}")
-    return patterns.argmax, patterns.item
 
 
 def _probabilities(call: Call) -> list[Bound] | None:
     """All between 0 and 1: no pattern larger than that of 1."""
     p = call.args[0]
-    look = _largest(p, (np.float32, np.float64))
-    if look is None or call.out:
+    seen = patterns(p)
+    if seen is None or p.dtype.kind != "f" or call.out:
         return None
-    one = int(np.ones((), p.dtype).view(f"u{p.itemsize}"))
-    return [(_check, (*look, one, call.function, call.args))]
+    return [(_check, (seen.argmax, seen.item, ONE[p.dtype], call.function, call.args))]
 
 
 def _class_labels(call: Call) -> list[Bound] | None:
     """All from 0 to the number of classes, and none to be ignored: the labels as they are."""
     labels, classes, ignored, _ = call.args
-    look = _largest(labels, (np.intp,))
-    if look is None or 0 <= ignored < classes or not call.out:
+    seen = patterns(labels)
+    if seen is None or labels.dtype != np.intp or 0 <= ignored < classes or not call.out:
         return None
     out: Any = call.out[0]
-    return [(_check_and_copy, (*look, classes - 1, out.__setitem__, call.function, call.args))]
+    return [(_check_and_copy, (seen.argmax, seen.item, classes - 1, out.__setitem__, call.function, call.args))]
 
 
 def _shares_of_labels(call: Call) -> list[Bound] | None:
     """Rows of the matrix of all classes' shares."""
     labels, classes, _, mean = call.args
-    look = _largest(labels, (np.intp,))
-    if look is None or classes > MOST:
+    seen = patterns(labels)
+    if seen is None or labels.dtype != np.intp or classes > MOST:
         return None
     out: Any = call.out[0]
     rows = call.function(np.arange(classes), classes, out.dtype, mean=False) * (1 / labels.size if mean else 1)
-    return [(_check_and_take, (*look, classes - 1, rows.take, out, call.function, call.args))]
+    return [(_check_and_take, (seen.argmax, seen.item, classes - 1, rows.take, out, call.function, call.args))]
 
 
 MOST = 256

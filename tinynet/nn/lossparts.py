@@ -10,6 +10,7 @@ from tinynet.tensor import Tensor
 
 __all__ = ["as_operand", "check_reduction", "elementwise", "pair", "reduced", "values", "weights"]
 
+_ARRAYS = (Tensor, np.ndarray)
 KNOWN_REDUCTIONS = ("mean", "sum", "none")
 
 
@@ -53,7 +54,7 @@ def reduced(name: str, loss: Any, reduction: str) -> Any:
 
 def as_operand(x: Any) -> Any:
     """The argument itself if it is an array of any kind, else an array of it."""
-    return x if hasattr(x, "shape") else as_array(x)
+    return x if isinstance(x, _ARRAYS) or hasattr(x, "shape") else as_array(x)
 
 
 def values(x: Any) -> Any:

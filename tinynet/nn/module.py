@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
-from tinynet.mode import depends, meet, revised
+from tinynet.mode import MODE, meet, revised
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.tensor import Tensor
 
@@ -75,7 +75,9 @@ class Module:
         revised()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        depends(self)
+        recorder = MODE.get()[1]
+        if recorder is not None:
+            recorder.depends(self)
         output = self.forward(*args, **kwargs)
         for handle in self._forward_hooks:
             changed = handle.hook(self, args, output)

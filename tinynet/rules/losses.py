@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.activations import hardtanh, log_sigmoid, log_softmax, softmax
+from tinynet.rules.patterns import ONE, patterns
 from tinynet.rules.primitive import primitive
 from tinynet.rules.rows import constant, starts, total
 from tinynet.rules.table import Interval
@@ -234,6 +235,9 @@ def class_labels(labels: Any, classes: int, ignore_index: int, name: str) -> Any
 @primitive
 def probabilities(p: Any, name: str) -> Any:
     """The probabilities as they are; `name` says what an error names them."""
+    seen = patterns(p)
+    if seen is not None and seen.item(seen.argmax()) <= ONE[p.dtype]:
+        return p
     if np.count_nonzero(p * (p - 1.0) > 0.0):  # exactly where p < 0 or p > 1
         position = tuple(int(i) for i in np.argwhere((p < 0) | (p > 1))[0])
         raise ValueError(f"{name} must lie between 0 and 1, but at position {position} there is {p[position]}")
