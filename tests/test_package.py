@@ -16,13 +16,15 @@ import tinynet as tn
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tinynet"
 
-# What each part may know of: imports go down only. `errors`, `dtypes` and `random` lie under everything.
-BASE = {"errors", "dtypes", "random", "mode"}
+# What each part may know of: imports go down only. those in BASE lie under everything.
+BASE = {"errors", "dtypes", "random", "mode", "declared", "revision"}
 LAYERS = {
     "errors": set(),
     "dtypes": {"errors"},
-    "random": {"errors"},
     "mode": set(),
+    "revision": set(),
+    "random": {"errors", "mode"},
+    "declared": set(),
     "rules": BASE,
     "graph": BASE | {"rules"},
     "arraymethods": BASE | {"rules"},

@@ -9,7 +9,7 @@ import pytest
 
 import tinynet as tn
 from tinynet.errors import GradientError, ShapeError
-from tinynet.mode import REVISION
+from tinynet.revision import REVISION
 
 
 @pytest.fixture

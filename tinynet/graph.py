@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import GraphError, RuleError
-from tinynet.mode import MODE, Mode, revised
+from tinynet.mode import MODE, Mode
+from tinynet.revision import revised
 from tinynet.rules.table import REAL, Rule
 
 __all__ = [

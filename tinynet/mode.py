@@ -1,23 +1,19 @@
 """The mode in which operations run: whether they build a graph, and who writes down the NumPy calls, if somebody does.
 
 One context variable holds both, so that threads and coroutines do not disturb each other. A recorder is the compiler's
-(`tinynet.compiler`); the rest of the library knows six things to do with it, which cost nothing where there is none:
+(`tinynet.compiler`); the rest of the library knows five things to do with it, which cost nothing where there is none:
 `lifted` makes a step's own arrays visible to it, `meet` the gradients of tensors, `unrecorded` is for what happens once,
-`depends` names what the record holds good for, `effect` stands for Python code that is to run again at each replay, and
-`revised` tells that something a record may depend on has changed.
+`depends` names what the record holds good for, and `effect` stands for Python code that is to run again at each replay.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
-from weakref import ref
 
 import numpy as np
 
-__all__ = [
-    "MODE", "REVISION", "Mode", "constant", "depends", "effect", "is_constant", "lifted", "meet", "revised", "unrecorded",
-]  # fmt: skip
+__all__ = ["MODE", "Mode", "depends", "effect", "lifted", "meet", "unrecorded"]
 
 
 class Mode(NamedTuple):
@@ -70,7 +66,7 @@ def unrecorded() -> Iterator[None]:
 def depends(owner: Any, *names: str) -> None:
     """Tell the recorder that what is recorded holds good for the present values of attributes, all of them unless named.
 
-    Whoever changes one of them calls `revised`.
+    Whoever changes one of them calls `tinynet.revision.revised`.
     """
     recorder = MODE.get()[1]
     if recorder is not None:
@@ -84,37 +80,3 @@ def effect(function: Callable[[], Any], writes: Iterable[Any]) -> None:
         function()
     else:
         recorder.effect(function, writes)
-
-
-_CONSTANTS: dict[int, ref[Any]] = {}
-
-
-def constant(array: Any) -> Any:
-    """The array, which from now on is read-only, and known to a recorder as one that never changes."""
-    key = id(array)
-    array.flags.writeable = False
-    _CONSTANTS[key] = ref(array, lambda _: _CONSTANTS.pop(key, None))
-    return array
-
-
-def is_constant(array: Any) -> bool:
-    """Whether an array was declared `constant`."""
-    known = _CONSTANTS.get(id(array))
-    return known is not None and known() is array
-
-
-class _Revision:
-    """Counts the changes of what a record may depend on."""
-
-    __slots__ = ("number",)
-
-    def __init__(self) -> None:
-        self.number = 0
-
-
-REVISION = _Revision()
-
-
-def revised() -> None:
-    """Tell whoever recorded something to look whether it still holds: an array was replaced, a module reconfigured."""
-    REVISION.number += 1

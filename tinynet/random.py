@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tinynet.errors import RecordingError
+from tinynet.mode import MODE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,6 +36,11 @@ def manual_seed(seed: int) -> "Generator":
     numpy.random.Generator
         The generator.
 
+    Raises
+    ------
+    RecordingError
+        Within a step that is being compiled: a replay would not seed anew.
+
     Examples
     --------
     >>> import tinynet as tn
@@ -40,6 +48,11 @@ def manual_seed(seed: int) -> "Generator":
     >>> tn.manual_seed(0).random() == first
     True
     """
+    if MODE.get().recorder is not None:
+        raise RecordingError(
+            "manual_seed in a step that is being compiled: a replay would not seed anew; seed before the step, or give what "
+            "draws a generator of its own (rng=) and rewind that outside"
+        )
     generator = np.random.default_rng(seed)
     _default.set(generator)
     return generator

@@ -9,7 +9,8 @@ from tinynet.arraymethods import ArrayMethods
 from tinynet.dtypes import REAL_KINDS, as_array, as_real
 from tinynet.errors import GradientError, ShapeError
 from tinynet.graph import LEAF_NUMBER, Hook, HookHandle, Node, backward, behind_hooks, hooks_of, owned
-from tinynet.mode import MODE, lifted, revised
+from tinynet.mode import MODE, lifted, meet
+from tinynet.revision import revised
 from tinynet.rules import (
     COMPOSED,
     NO_PARAMS,
@@ -89,18 +90,18 @@ class Tensor(ArrayMethods):
     True
     """
 
-    __slots__ = ("__weakref__", "_array", "_node", "grad", "hooks")
+    __slots__ = ("__weakref__", "_array", "_grad", "_node", "hooks")
 
     # What the graph asks of a node; a leaf has no parents, and is older than whatever uses it.
     parents = ()
     number = LEAF_NUMBER
 
-    grad: Array | None
+    _grad: Array | None  # for the library, where it has told a recorder of the tensor
     hooks: dict[int, Hook] | None  # of a leaf that requires a gradient
 
     def __init__(self, data: npt.ArrayLike, requires_grad: bool = False, dtype: npt.DTypeLike | None = None) -> None:
         self._array = as_array(data, dtype)
-        self.grad = None
+        self._grad = None
         self._node: Any = None
         self.requires_grad = requires_grad
 
@@ -119,6 +120,21 @@ class Tensor(ArrayMethods):
             raise TypeError(f"data: {array.dtype} values cannot have a gradient, which this tensor requires")
         self._array = array
         revised()
+
+    @property
+    def grad(self) -> Array | None:
+        """The gradient that `backward` accumulated."""
+        recorder = MODE.get()[1]
+        if recorder is not None:
+            recorder.tensor(self)  # which puts an array in its place that is seen
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Array | None) -> None:
+        recorder = MODE.get()[1]
+        if recorder is not None:
+            recorder.tensor(self)
+        self._grad = value
 
     @property
     def requires_grad(self) -> bool:
@@ -194,8 +210,10 @@ class Tensor(ArrayMethods):
         >>> x.grad
         array([ 2., 40.])
         """
-        for leaf, g in backward({node_of(self): cotangent(self, gradient)}, retain=retain_graph).items():
-            leaf.grad = owned(g if leaf.grad is None else leaf.grad + g)
+        gradients = backward({node_of(self): cotangent(self, gradient)}, retain=retain_graph)
+        meet(gradients)
+        for leaf, g in gradients.items():
+            leaf._grad = owned(g if leaf._grad is None else leaf._grad + g)
 
     def register_hook(self, hook: Hook) -> HookHandle:
         """Have a function called with this tensor's gradient in each backward pass.
@@ -449,7 +467,7 @@ def wrap(data: Any, node: Any) -> Tensor:
     """A tensor of an array that is known to be fit, with its node (or `None`)."""
     result: Tensor = object.__new__(Tensor)
     result._array = data
-    result.grad = None
+    result._grad = None
     result._node = node
     return result
 
@@ -605,5 +623,5 @@ def _no_rule(function: Any, name: str = "") -> TypeError:
 
 def _unpickle(kind: type[Tensor], data: Array, grad: Array | None, requires_grad: bool) -> Tensor:
     leaf: Tensor = object.__new__(kind)
-    leaf._array, leaf.grad, leaf._node, leaf.hooks = data, grad, _LEAF if requires_grad else None, None
+    leaf._array, leaf._grad, leaf._node, leaf.hooks = data, grad, _LEAF if requires_grad else None, None
     return leaf

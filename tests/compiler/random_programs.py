@@ -1,10 +1,14 @@
 """Programs drawn at random, for the tests of the passes: what a pass makes of them computes the same, bit by bit."""
 
+from contextlib import suppress
+
 import numpy as np
 from hypothesis import strategies as st
 
+import tinynet as tn
 from tinynet.compiler.recording import record
 from tinynet.compiler.replay import Replay
+from tinynet.declared import is_scratch
 from tinynet.mode import lifted
 
 SHAPE = 3, 4
@@ -17,35 +21,61 @@ BINARY = [np.add, np.subtract, np.multiply, np.divide, np.maximum]
 def program_of(step, *args):
     """The program of a step that was run once; arrays from outside hold again what they did before."""
     recording = record(step, args, {})
-    recording.rewind()
+    recording.undo.rewind()
     return recording.program
 
 
-def outcome(program, *args, runs=2):
-    """Copies of the outputs, and of what arrays from outside hold, after the program ran; they are put back."""
+class Stopped(Exception):
+    """A check ended the step."""
+
+
+@tn.primitive
+def check(x):
+    """Ends the step where it is the one that is told to."""
+    check.left -= 1
+    if not check.left:
+        raise Stopped
+
+
+check.left = 0
+
+
+def outcome(program, *args, runs=2, stop=0):
+    """Copies of the outputs, and of what arrays from outside hold, after the program ran; they are put back.
+
+    If the program has so many checks, the one at `stop` (1 is the first) ends the second run.
+    """
     outside = [buffer.array for buffer in program.buffers() if buffer.kind == "outside"]
     before = [array.copy() for array in outside]
     replay = Replay(program)
-    with np.errstate(all="ignore"):
-        for _ in range(runs):
+    with np.errstate(all="ignore"), suppress(Stopped):
+        for run in range(runs):
             for memory, x in zip(replay.inputs, args, strict=True):
                 memory[...] = x
+            check.left = stop if run else 0
             replay()
+    check.left = 0
     results = [x.copy() for x in replay.outputs]
-    held = {id(array): array.copy() for array in outside}
+    held = {id(array): array.copy() for array in outside if not (stop and is_scratch(array))}
     for array, content in zip(outside, before, strict=True):
         array[...] = content
     return results, held
 
 
 def assert_same_outcome(program, other, *args):
-    """Two programs compute the same, to the sign of a zero; an array that only one of them knows is not changed by any."""
-    (results, held), (others, also_held) = outcome(program, *args), outcome(other, *args)
-    pairs = list(zip(results, others, strict=True))
-    pairs += [(array, also_held[key]) for key, array in held.items() if key in also_held]
-    for x, y in pairs:
-        np.testing.assert_array_equal(x, y)
-        np.testing.assert_array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
+    """Two programs compute the same, to the sign of a zero; an array that only one of them knows is not changed by any.
+
+    Where a check ends them, arrays from outside hold the same.
+    """
+    checks = sum(call.kept for call in program.calls)
+    for stop in range(checks + 1):
+        (results, held), (others, also_held) = outcome(program, *args, stop=stop), outcome(other, *args, stop=stop)
+        pairs = [(array, also_held[key]) for key, array in held.items() if key in also_held]
+        if not stop:
+            pairs += zip(results, others, strict=True)
+        for x, y in pairs:
+            np.testing.assert_array_equal(x, y)
+            np.testing.assert_array_equal(np.signbit(x) & ~np.isnan(x), np.signbit(y) & ~np.isnan(y))
 
 
 class Step:
@@ -86,6 +116,10 @@ class Step:
                 values.append(own[-1])
             elif kind == "transposed copy":
                 values.append(a.T.copy().T)
+            elif kind == "turned copy":
+                flat[12:].reshape(SHAPE[::-1])[...] = np.copy(a.T)
+            elif kind == "check":
+                check(a)
             elif kind == "product":
                 values.append(np.dot(np.dot(a, b.T), a))
             elif kind == "sum":
@@ -109,7 +143,7 @@ class Step:
 
 KINDS = [
     "unary", "binary", "number", "copy", "row copy", "full", "transposed copy", "product", "sum", "reversed", "joined",
-    "gather", "in place", "store", "column", "rows",
+    "gather", "in place", "store", "column", "rows", "turned copy", "check",
 ]  # fmt: skip
 
 

@@ -87,7 +87,7 @@ CASES = {
     "matmul": (lambda x, y: np.matmul(x, y.T), [X, Y], ["matmul"]),
     "where": (lambda m, x, y: np.where(m, x, y), [MASK, X, Y], ["array.__setitem__", "putmask"]),
     "where with numbers": (lambda m, x: np.where(m, 0.0, x), [MASK, X], ["array.__setitem__", "putmask"]),
-    "where that broadcasts": (lambda m, x, y: np.where(m, x, y), [MASK, X, Y[:1]], ["array.__setitem__", "putmask"]),
+    "where that broadcasts": (lambda m, x, y: np.where(m, x, y), [MASK, X, Y[:1]], ["array.fill", "putmask"]),
     "where of numbers as a mask": (lambda m, x, y: np.where(m, x, y), [I, X, Y], ["_store"]),
     "where of two dtypes": (lambda m, x, y: np.where(m, x, y), [MASK, F, Y], ["_store"]),
     "take": (lambda x, i: np.take(x, i, axis=1), [X, I[0] % 6], ["_store"]),
@@ -221,12 +221,17 @@ def test_where_over_an_operand():
 @pytest.mark.parametrize(
     ("source", "shape", "function"),
     [
-        (X[0], (9, 6), "array.take"),
+        (X[0], (9, 6), "array.fill"),
         (X[:, None], (4, 9, 6), "array.take"),
-        (X, (9, 4, 6), "array.take"),
+        (X, (9, 4, 6), "array.fill"),
         (np.broadcast_to(X[:, None], (4, 9, 6)), (4, 9, 6), "array.take"),
         (X[None, :, None], (5, 4, 9, 6), "array.take"),
-        (X[0], (3, 6), "array.__setitem__"),
+        (X[0], (3, 6), "array.fill"),
+        (X[:1], (9, 1, 6), "array.fill"),
+        (X[0, :1], (9, 1), "array.fill"),
+        (X[None], (7, 4, 6), "array.fill"),
+        (X[0], (2000, 6), "array.take"),
+        (X[:, None], (4, 2, 6), "array.__setitem__"),
         (X[:, :1], (4, 9), "array.__setitem__"),
         (X, (4, 6), "array.__setitem__"),
         (X.T[:, None], (6, 9, 4), "array.__setitem__"),
@@ -239,9 +244,18 @@ def test_broadcasting_copies(source, shape, function):
     out = np.empty(shape)
     ((f, args),) = bound(Call(copy_to, (source,), {}, (out,)), lambda view: view)
     assert name(f) == function
-    f(*args)
     assert function != "array.take" or args[0].flags.c_contiguous
+    f(*args)
     np.testing.assert_array_equal(out, np.broadcast_to(source, shape))
+
+
+def test_a_row_is_copied_as_it_is_at_the_time():
+    row, out = np.arange(6.0), np.empty((9, 6))
+    ((f, args),) = bound(Call(copy_to, (row,), {}, (out,)), lambda view: view)
+    for value in (np.nan, -0.0, 3.0):
+        row[1] = value
+        f(*args)
+        assert out.tobytes() == np.tile(row, (9, 1)).tobytes()
 
 
 def test_a_shape_that_depends_on_values_is_an_error():
@@ -359,3 +373,99 @@ def test_a_replay_warns_of_nothing_that_the_step_does_not_warn_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert_same_outcome(program, program, Y)
+
+
+# In place where a keyword says so -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [{"copy": False}, {"copy": False, "nan": 7.0}, {"nan": 7.0}, {"copy": True}])
+def test_numbers_in_place_of_nan(how):
+    def step(x):
+        y = x * 2
+        z = np.nan_to_num(y, **how)
+        return y + 1, z
+
+    compiled, x = tn.compile(step), np.array([1.0, np.nan, np.inf])
+    for _ in range(3):
+        compiled(np.ones(3))
+    for result, expected in zip(compiled(x), step(x), strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+def test_numbers_in_place_of_nan_in_a_state():
+    state = tn.Tensor(np.ones(3))
+
+    def step(x):
+        with tn.no_grad():
+            data = lifted(state.data)
+            data *= x
+            np.nan_to_num(data, False, 5.0)
+
+    compiled = tn.compile(step)
+    for _ in range(3):
+        compiled(np.ones(3))
+    compiled(np.array([1.0, np.nan, 2.0]))
+    np.testing.assert_array_equal(state.data, [1.0, 5.0, 2.0])
+
+
+MIDDLES = {
+    np.median: (), np.nanmedian: (), np.percentile: (30,), np.nanpercentile: (30,), np.quantile: (0.3,),
+    np.nanquantile: ([0.3, 0.5],),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("function", MIDDLES)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_an_operand_that_may_be_overwritten_is_not(function, by_name):
+    where = () if by_name else (None, None, True)
+    named = {"overwrite_input": True} if by_name else {}
+
+    def step(x):
+        y, z = x * 2, x * 2
+        return function(y, *MIDDLES[function], *where, **named), y, z
+
+    compiled, x = tn.compile(step), np.array([5.0, 1.0, 4.0, 2.0, 3.0])
+    for _ in range(3):
+        compiled(np.arange(5.0))
+    middle, y, z = compiled(x)
+    np.testing.assert_array_equal(middle, function(x * 2, *MIDDLES[function]))
+    np.testing.assert_array_equal(y, x * 2)
+    np.testing.assert_array_equal(z, x * 2)
+
+
+# Error states ---------------------------------------------------------------------------------------------------------
+
+
+def test_calls_under_an_error_state_that_changes_around_them():
+    zero, calls = np.zeros(2), []
+    call = Call(np.divide, (zero, zero), {}, (zero.copy(),), errors=(("over", "ignore"),))
+    ((function, (change, inner)),) = [(f, args) for f, args in bound(call, lambda x: x)]
+    inner.append((lambda: calls.append(np.geterr()), ()))
+    for state in ({"all": "ignore"}, {"all": "ignore", "under": "raise"}, {"all": "ignore"}):
+        for _ in range(2):
+            with np.errstate(**state):
+                before = np.geterr()
+                function(change, inner)
+                assert calls.pop() == {**before, "over": "ignore"}
+                assert np.geterr() == before
+    with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
+        function(change, inner)
+    assert np.geterr()["over"] == "warn"
+
+
+def test_a_number_in_a_column_is_read_as_it_is_at_the_time():
+    step = tn.compile(lambda x: np.where(x > 0, x, offset))
+    offset = tn.Tensor(np.array(0.5))
+    x = np.linspace(-1, 1, 16)[:, None]
+    for value in (0.5, 0.5, 3.0, 4.0):
+        offset.data[...] = value
+        assert np.array_equal(step(x).data, np.where(x > 0, x, value))
+    assert step.recordings == 2
+
+
+@pytest.mark.parametrize("bounds", [(-1, 2), (0, 300), (np.uint8(1), 2)])
+def test_clip_takes_integers_that_the_dtype_cannot_hold(bounds):
+    x = np.array([0, 3, 255], np.uint8)
+    step = tn.compile(lambda x: np.clip(x, *bounds))
+    for _ in range(3):
+        assert np.array_equal(step(x), np.clip(x, *bounds))

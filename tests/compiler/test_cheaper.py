@@ -9,6 +9,7 @@ from hypothesis import given
 from tests.compiler.random_programs import SPECIAL, arrays, assert_same_outcome, outcome, program_of, steps
 from tinynet.compiler.passes.cheaper import MANY, REWRITES, SHORT, SMALL, cheaper
 from tinynet.compiler.program import copy_to
+from tinynet.declared import constant
 from tinynet.mode import lifted
 
 RNG = np.random.default_rng(0)
@@ -32,7 +33,14 @@ def names(*of):
     return [getattr(function, "__name__", "") for function in of]
 
 
+def turned(x, w):
+    """Products with transposed matrices."""
+    return np.matmul(x, w.swapaxes(-1, -2))
+
+
 CHOICE = [copy_to, np.bitwise_xor, np.multiply, np.bitwise_xor]
+
+ZEROS = constant(np.zeros(6, np.float32))
 
 SAME_BITS = {
     "row": (lambda x, b: x + b, [special(4, 6), special(6)], [copy_to, np.add]),
@@ -56,6 +64,8 @@ SAME_BITS = {
         [np.maximum, np.copysign, np.maximum, np.copysign, np.subtract],
     ),
     "minimum": (lambda x: np.minimum(x, -1), [special(4, 6, dtype="float64")], [np.minimum]),
+    "maximum with a row of a number": (lambda x: np.maximum(x, lifted(ZEROS)), [special(4, 6)], [np.maximum]),
+    "maximum with a whole array of a number": (lambda x: np.maximum(x, lifted(ZEROS)), [special(6)], [np.maximum]),
     "maximum with an argument": (np.maximum, [special(30, 30), np.array(0.0, "float32")], [copy_to, np.maximum]),
     "maximum with an argument, small": (np.maximum, [special(3, 4), np.array(0.0, "float32")], [np.maximum]),
     "large maximum": (lambda x: np.maximum(x, 0.0), [special(SMALL, 2)], ["clip", np.add]),
@@ -173,6 +183,11 @@ TO_ROUNDING = {
     "product of many matrices with one": (np.matmul, [values(2, 4, 6), values(6, 3)], [np.dot]),
     "product of many matrices with a vector": (np.matmul, [values(2, 4, 6), values(6)], [np.dot]),
     "products of matrices": (np.matmul, [values(2, 4, 6), values(2, 6, 3)], [np.matmul]),
+    "products with transposed matrices": (turned, [values(2, 8, 6), values(2, 3, 6)], [copy_to, np.matmul]),
+    "products with the same, transposed": (turned, [values(2, 8, 6), values(1, 3, 6)], [np.matmul]),
+    "products of few rows with transposed matrices": (turned, [values(2, 5, 6), values(2, 3, 6)], [np.matmul]),
+    "products with large transposed matrices": (turned, [values(2, 8, 99), values(2, 3, 99)], [np.matmul]),
+    "products with transposed columns": (turned, [values(2, 8, 6), values(2, 1, 6)], [np.matmul]),
     "products of columns and rows": (np.matmul, [values(2, 4, 1), values(2, 1, 3)], [copy_to, copy_to, np.multiply]),
     "product of two dtypes": (np.matmul, [values(4, 6), values(6, 3, dtype="float64")], [np.matmul]),
     "product of integers": (np.matmul, [np.arange(4).reshape(2, 2), np.arange(2)], [np.matmul]),

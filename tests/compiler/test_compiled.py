@@ -455,6 +455,213 @@ def test_copies_record_anew():
         np.testing.assert_array_equal(twin(np.ones(2)), np.tanh(np.ones(2)))
 
 
+# Gradients before and after ------------------------------------------------------------------------------------------
+
+UPDATES = {
+    "in place": lambda p, v: p.__isub__(0.1 * p.grad),
+    "replaced": lambda p, v: setattr(p, "data", p.data - 0.1 * p.grad),
+    "a velocity": lambda p, v: (v.__setitem__(..., 0.9 * v + p.grad), p.__isub__(0.1 * v)),
+    "clipped first": lambda p, v: (setattr(p, "grad", np.clip(p.grad, -2, 2)), p.__isub__(0.1 * p.grad)),
+    "cleared after": lambda p, v: (p.__isub__(0.1 * p.grad), setattr(p, "grad", None)),
+}
+
+
+@pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
+def test_a_step_may_begin_with_a_gradient(update):
+    def run(compile):
+        p, v = tn.tensor([1.0, 2.0], requires_grad=True), tn.tensor([0.0, 0.0])
+
+        def step():
+            with tn.no_grad():
+                update(p, v)
+
+        step = tn.compile(step) if compile else step
+        left = []
+        for g in (1.0, 1.0, 1.0, 5.0, 9.0):
+            p.grad = np.array([g, -g])
+            step()
+            left.append(None if p.grad is None else p.grad.tolist())
+        return p.data.tolist(), left
+
+    assert run(True) == run(False)
+
+
+def test_gradients_that_are_cleared_in_one_run_only_stay_cleared():
+    """Where there was none in the first run, nothing was seen to be cleared."""
+    p = tn.tensor([1.0, 2.0], requires_grad=True)
+
+    def step(x):
+        p.grad = None
+        return p.data + x
+
+    step = tn.compile(step)
+    for given in (None, np.ones(2), np.ones(2), None, np.ones(2)):
+        p.grad = given
+        step(np.ones(2))
+        assert p.grad is None
+
+
+def test_a_gradient_for_another_tensor_in_each_run_is_refused():
+    p, q = (tn.tensor([1.0], requires_grad=True) for _ in range(2))
+    calls = []
+
+    def step(x):
+        calls.append(1)
+        p.grad = q.grad = None
+        (p if len(calls) % 2 else q).grad = x * 2
+
+    step = tn.compile(step)
+    with pytest.raises(RecordingError, match=r"a tensor of shape .* has a gradient after one run"):
+        for _ in range(3):
+            step(np.ones(1))
+
+
+def test_a_gradient_of_another_kind_is_another_kind():
+    """It is not cast to that which was recorded."""
+
+    def run(compile):
+        p = tn.tensor([1.0, 2.0], requires_grad=True, dtype="float32")
+
+        def step(x):
+            np.sum(p * x).backward()
+
+        step = tn.compile(step) if compile else step
+        x, left = np.ones(2, "float32"), []
+        for given in (None, None, None, np.array([1e-9, 1.0]), None, None, np.array(7.0), np.array([1.0, 2.0], "float32")):
+            p.grad = p.grad if given is None else given
+            step(x)
+            left.append((p.grad.dtype, p.grad.tolist()))
+        return left
+
+    assert run(True) == run(False)
+
+
+def test_gradients_of_a_step_that_ended_before_them_are_none():
+    """Their memory is that of the step, which has written other things there."""
+    layer = tn.nn.Linear(2, 3, rng=0)
+
+    def step(x, y):
+        layer.zero_grad()
+        loss = tn.nn.functional.cross_entropy(layer(x), y)
+        loss.backward()
+        return loss
+
+    step = tn.compile(step)
+    x = np.array([[1.0, 2.0], [3.0, -1.0]])
+    for _ in range(3):
+        step(x, np.array([0, 2]))
+        assert layer.weight.grad is not None
+    with pytest.raises(IndexError):
+        step(x, np.array([0, 9]))
+    assert layer.weight.grad is None and layer.bias.grad is None
+    step(x, np.array([0, 1]))
+    assert layer.weight.grad is not None
+
+
+def test_gradients_that_add_up_are_as_before_a_step_that_ended_before_them():
+    layer = tn.nn.Linear(2, 3, rng=0)
+
+    def step(x, y):
+        tn.nn.functional.cross_entropy(layer(x), y).backward()
+
+    step = tn.compile(step)
+    x = np.array([[1.0, 2.0], [3.0, -1.0]])
+    for _ in range(4):
+        step(x, np.array([0, 2]))
+    before = layer.weight.grad.copy()
+    with pytest.raises(IndexError):
+        step(x, np.array([0, 9]))
+    np.testing.assert_array_equal(layer.weight.grad, before)
+    step(x, np.array([0, 2]))
+    np.testing.assert_allclose(layer.weight.grad, before * 5 / 4)
+
+
+# What it is used with ------------------------------------------------------------------------------------------------
+
+
+def test_integers_that_come_of_rounded_numbers_may_be_others():
+    """Rows of equal numbers, whose mean is above or below them by rounding alone: a replay may count otherwise."""
+    for seed in range(10):
+        x = np.tile(np.random.default_rng(seed).normal(size=(64, 1)), (1, 10)).astype("float32")
+        step = tn.compile(lambda x: np.sum(x > np.mean(x, axis=1, keepdims=True)))
+        for _ in range(3):
+            assert 0 <= step(x) <= x.size
+
+
+def test_integers_that_a_replay_does_not_give_are_found():
+    hidden = iter(range(100))
+
+    @tn.primitive
+    def stateful(x):
+        return np.asarray(x).astype(int) + next(hidden)
+
+    with pytest.raises(RecordingError, match="the output is another in the replay than in the step itself; does"):
+        tn.compile(lambda x: stateful(x))(np.ones(2))
+
+
+def test_what_was_refused_once_is_not_replayed():
+    hidden = iter([0, 0, 0, 1, 1, 1, 1])
+
+    @tn.primitive
+    def stateful(x):
+        return x + next(hidden)
+
+    step = tn.compile(lambda x: stateful(x))
+    step(np.ones(2))
+    with pytest.raises(RecordingError, match="is another in the replay"):
+        step(np.ones(2))
+    np.testing.assert_array_equal(step(np.ones(2)), 2.0)
+    assert step.recordings == 3
+
+
+class OwnParameter(tn.nn.Parameter):
+    def __init__(self, data, name):
+        super().__init__(data, requires_grad=False)
+        self.name = name
+
+
+def test_a_tensor_of_another_class_arrives_as_one():
+    seen = []
+
+    def step(p):
+        seen.append((type(p), p.name, p.requires_grad))
+        return p * 2
+
+    step = tn.compile(step)
+    for k in range(3):
+        np.testing.assert_array_equal(step(OwnParameter(np.full(2, float(k)), "weight")).data, 2.0 * k)
+    assert seen == [(OwnParameter, "weight", False)] * 2
+
+
+class Learner:
+    @tn.compile
+    def step(self, x):
+        return x * 2
+
+
+def test_a_compiled_method_is_pickled_by_name():
+    assert pickle.loads(pickle.dumps(Learner.step)) is Learner.step
+
+
+def test_the_warning_names_the_callers_line():
+    step = tn.compile(lambda x: x + 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for n in range(20):
+            step(np.ones(n)), step(np.ones(n))
+    assert [w.filename for w in caught] == [__file__]
+    assert step.recordings == 32  # sixteen kinds, each seen twice
+
+
+def test_a_seed_within_a_step_is_refused():
+    def step(x):
+        tn.manual_seed(0)
+        return tn.nn.Dropout(0.5)(x)
+
+    with pytest.raises(RecordingError, match="a replay would not seed anew"):
+        tn.compile(step)(np.ones(3))
+
+
 # What is refused -----------------------------------------------------------------------------------------------------
 
 BAD = {

@@ -432,6 +432,7 @@ BAD = {
     "math": (lambda: lambda x: math.sqrt(x[0] * x[0]), LOOKS),
     "a text": (lambda: lambda x: statements(f"{x[0]:.2f}", x), LOOKS),
     "a printed tensor": (lambda: lambda x: statements(str(tn.Tensor(x)), x), "gives a Python str"),
+    "a text of it": (lambda: lambda x: statements(str(x), x), LOOKS),
     "allclose": (lambda: lambda x: statements(np.allclose(x, x), x), "gives a Python bool"),
     "a length": (lambda: lambda x: np.zeros(x.astype(int)[0]), "position or a length"),
     "a slice": (lambda: lambda x: x[: x.astype(int)[0]], "position or a length"),
@@ -461,7 +462,8 @@ BAD = {
     "kept in a list": (kept_in_a_list, "keeps 1 array"),
     "kept in an attribute": (kept_in_an_attribute, "keeps 1 array"),
     "a generator object": (lambda: lambda x: (y for y in x), "returns a generator"),
-    "an object": (lambda: lambda x: Thing(x), "keeps 1 array"),
+    "an object": (lambda: lambda x: Thing(x), "returns a Thing, which holds arrays"),
+    "an object with a tensor": (lambda: lambda x: Thing(tn.Tensor(x)), "returns a Thing, which holds arrays"),
     "a masked array": (lambda: lambda x: x * np.ma.masked_array([1.0, 2.0, 3.0], [0, 1, 0]), "means besides its numbers"),
 }  # fmt: skip
 
@@ -475,6 +477,105 @@ def test_what_cannot_be_repeated_is_refused(name):
             step(*x3(k))
     own_line = not any(words in message for words in ("keeps", "returns", "in one run", "gives"))
     assert not own_line or "test_recorder.py, line" in str(raised.value)
+
+
+@tn.primitive
+def in_memory(x):
+    return np.ravel(x, order="K")
+
+
+in_memory.defvjp(lambda g, out, x: np.reshape(g, np.shape(x)))
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: np.ravel(x, order="K"), lambda x: np.ravel(x, "A"), lambda x: x.flatten("K"),
+    lambda x: np.reshape(x, (3, 2), order="A"), in_memory,
+])  # fmt: skip
+def test_the_order_in_memory_of_an_argument_is_not_asked_for(function):
+    x = np.asfortranarray(np.arange(6.0).reshape(2, 3))
+    with pytest.raises(RecordingError, match="as it lies in memory"):
+        tn.compile(function)(x)
+    step = tn.compile(lambda x: np.ravel(x, order="F"))
+    for _ in range(3):
+        np.testing.assert_array_equal(step(x), np.arange(6.0).reshape(2, 3).T.ravel())
+
+
+@pytest.mark.parametrize("array", [np.ones(9), np.ones((9, 9))[::2, 1::2], np.ones((4, 3)).T])
+@pytest.mark.parametrize("most", [0, 2**25])
+def test_a_large_array_is_watched_too(array, most, monkeypatch):
+    """By its checksum, which costs no memory."""
+    monkeypatch.setattr("tinynet.compiler.watch.MOST_BYTES", most)
+    before = array.copy()
+
+    def update(x):
+        array.__imul__(0.5)
+        return x * np.sum(array * x)
+
+    step = tn.compile(update)
+    with pytest.raises(RecordingError, match=r"changed before .* by plain NumPy"):
+        for _ in range(3):
+            step(np.ones(array.shape))
+
+    def late(x):
+        y = x + array
+        array.__imul__(0.5)
+        return y
+
+    with pytest.raises(RecordingError, match="changed in the step by plain NumPy"):
+        tn.compile(late)(np.ones(array.shape))
+    array[...] = before
+    state = tn.Tensor(array)
+
+    def recorded(x):
+        with tn.no_grad():
+            state.__imul__(0.5)
+            state.__iadd__(x)
+        return state.data * 1
+
+    step = tn.compile(recorded)
+    for k in range(4):
+        before = before * 0.5 + k
+        np.testing.assert_array_equal(step(np.full(array.shape, float(k))), before)
+
+
+def test_arrays_over_memory_that_is_no_arrays_own():
+    def run(compile):
+        memory = bytearray(8 * 4)
+        w, part = tn.Tensor(np.frombuffer(memory)), tn.Tensor(np.frombuffer(memory, offset=16))
+        w.data[...] = 1.0
+
+        def step(x):
+            before = np.exp(w * x)
+            with tn.no_grad():
+                part[...] = part + 1
+            return before, np.exp(w * x)
+
+        step = tn.compile(step) if compile else step
+        return [[y.data.tolist() for y in step(np.full(4, 0.125))] for _ in range(5)]
+
+    assert run(True) == run(False)
+
+
+def test_arrays_that_share_a_part_of_such_memory_are_refused():
+    memory = bytearray(8 * 4)
+    a, b = tn.Tensor(np.frombuffer(memory, count=3)), tn.Tensor(np.frombuffer(memory, count=3, offset=8))
+    with pytest.raises(RecordingError, match="share a part of their memory"):
+        tn.compile(lambda x: a * x + b)(np.ones(3))
+
+
+def test_an_error_that_an_operation_makes_is_its_own():
+    """It is not run again for it."""
+    calls = []
+
+    @tn.primitive
+    def broken(x):
+        calls.append(1)
+        raise LookupError("broken")
+
+    broken.defvjp(lambda g, out, x: g)
+    with pytest.raises(LookupError, match="broken"):
+        tn.compile(lambda x: np.exp(broken(x)))(np.ones(2))
+    assert len(calls) == 1
 
 
 def test_a_change_that_no_call_sees_is_found_at_the_end():

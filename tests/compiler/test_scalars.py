@@ -106,6 +106,27 @@ def test_an_overflow_is_told_as_numpy_tells_it():
         step(np.array(1e5))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [lambda a: 1 / (a * 1e308 * 10) + 1, lambda a: (a * 1e308 * 10) ** -1.0, lambda a: np.reciprocal(a * 1e308 * 10) * 2],
+)
+def test_an_overflow_that_the_results_do_not_show_is_told(function):
+    step = compiled(function, np.array(1e-300))
+    assert groups(step)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        step(np.array(1.0))
+    assert np.isfinite(step(np.array(1e-300)))
+
+
+def test_a_number_that_float32_cannot_hold_is_told():
+    step = compiled(lambda a: (a * 2).astype(np.float32), np.array(1.0))
+    assert groups(step)
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        step(np.array(1e300))
+    most = np.finfo(np.float32).max
+    assert step(np.array(float(most) / 2)) == most
+
+
 def test_a_number_that_python_would_make_complex_is_written_once():
     count, root = tn.Tensor(np.array(0.0)), tn.Tensor(np.array(1.0))
 

@@ -232,10 +232,10 @@ def test_arrays_from_outside_are_changed_as_before():
     g = numbers()
     f, p, m = make()
     recording = record(f, (g,), {})
-    recording.rewind()
+    recording.undo.rewind()
     plain = run(recording.program, g)
     expected = p.copy(), m.copy()
-    recording.rewind()
+    recording.undo.rewind()
     tiled = tiles(recording.program)
     assert len(tiled.calls) == 1
     for a, b in zip(run(tiled, g), plain, strict=True):
@@ -297,7 +297,7 @@ def test_a_check_stays_before_what_is_changed_after_it():
         return p_
 
     recording = record(f, (np.ones(N),), {})
-    recording.rewind()
+    recording.undo.rewind()
     tiled = tiles(recording.program)
     assert len(groups(tiled)[-1].calls) == 2
     with pytest.raises(FloatingPointError):
@@ -376,10 +376,10 @@ def test_a_long_program_takes_linear_time(monkeypatch):
 
     monkeypatch.setattr(module, "PARTS", 8)
     recording = record(f, (np.ones(100),), {})
-    recording.rewind()
+    recording.undo.rewind()
     run(recording.program, np.ones(100))
     expected = data.copy()
-    recording.rewind()
+    recording.undo.rewind()
     counted = []
     spans = module.span
     monkeypatch.setattr(module, "span", lambda view: counted.append(1) or spans(view))

@@ -7,6 +7,7 @@ computes in, and what NumPy offers in several ways is done in the quickest. For 
     np.add(x, 0.5, out=t)               380      np.add(x, c, t)  # c has no dimension                205
     np.maximum(x, y, t)                1100      np.maximum(x, y, out=(t,))                           310
     np.copyto(t, x)                     175      t.__setitem__((), x)                                  95
+    np.copyto(t, row)                   260      t.view("V64")[:, 0].fill(row.view("V64")[0, ...])     100
     np.dot(x, w, t)                     290      x.dot(w, t)                                          190
     np.sum(x, axis=0)                  1700      np.add.reduce(x, 0, None, t)                         700
     np.where(m, x, y)                   720      t.__setitem__((), y); np.putmask(t, m, x)            380
@@ -25,12 +26,12 @@ from typing import Any
 import numpy as np
 
 from tinynet.compiler.checks import CHECKS
-from tinynet.compiler.private import CLIP, under
+from tinynet.compiler.private import CLIP, ErrorChange, under
 from tinynet.compiler.program import Array, Call, View, copy_to
 from tinynet.compiler.scalars import Scalars
 from tinynet.compiler.threads import Bound
 from tinynet.compiler.tiled import Tiles
-from tinynet.compiler.ufuncs import METHODS, REDUCTIONS, as_array, named, ufunc
+from tinynet.compiler.ufuncs import METHODS, REDUCTIONS, Lowering, as_array, named, ufunc
 from tinynet.errors import RecordingError
 
 __all__ = ["bound"]
@@ -47,10 +48,7 @@ def bound(call: Call, array: Callable[[View], Array]) -> list[Bound]:
     else:
         call = call.replaced(array)  # from here on arrays stand where views stood
         calls = _lowering(call.function)(call) or _as_it_is(call)
-    return [(under, (dict(call.errors), calls))] if call.errors else calls
-
-
-Lowering = Callable[[Call], list[Bound] | None]
+    return [(under, (ErrorChange(dict(call.errors)), calls))] if call.errors else calls
 
 
 def _lowering(function: Any) -> Lowering:
@@ -77,6 +75,11 @@ def _as_it_is(call: Call) -> list[Bound]:
     if len(out) == 1:
         return [_stored(function, call.args, out[0])]
     return [(_store_each, (function, call.args, out))]
+
+
+def _with_out(call: Call) -> list[Bound]:
+    """A function that takes ``out=``."""
+    return [(partial(call.function, **call.kwargs, out=call.out[0]), call.args)]
 
 
 def _stored(function: Callable[..., Any], args: tuple[Any, ...], out: Any) -> Bound:
@@ -138,24 +141,35 @@ def _copy_of(source: Any, out: Any) -> list[Bound]:
 
 
 def _rows(source: Any, out: Array) -> list[Bound] | None:
-    """A copy of whole rows, each to several places: `numpy.take` moves a row at a time, where a copy broadcasts by elements."""
+    """A copy of whole rows, each to several places, a row at a time, where a copy broadcasts by elements.
+
+    A single row is an item that fills an array of such items; `numpy.take` moves several.
+    """
     if not isinstance(source, np.ndarray) or source.dtype != out.dtype or source.ndim > out.ndim or out.dtype.hasobject:
         return None
-    source = source[tuple(slice(1 if stride == 0 else None) for stride in source.strides)]
+    source = source[(..., *(slice(1 if stride == 0 else None) for stride in source.strides))]  # of no axes, too, a view
     shape = (1,) * (out.ndim - source.ndim) + source.shape
     axes = 1 + max((i for i in range(out.ndim) if shape[i] != out.shape[i]), default=-1)  # that lead up to those of a row
     rows = prod(out.shape[:axes])
-    if axes in (0, out.ndim) or not FEW_ROWS < rows < MANY_ROWS or not (source.flags.c_contiguous and out.flags.c_contiguous):
+    if axes in (0, out.ndim) or rows >= MANY_ROWS or not (source.flags.c_contiguous and out.flags.c_contiguous):
         return None
     if not out.size or np.may_share_memory(source, out):
         return None
     places = np.arange(prod(shape[:axes])).reshape(shape[:axes])
+    if places.size == 1 and rows <= MANY_ITEMS:
+        item = np.dtype((np.void, source.nbytes))
+        return [(out.reshape(rows, -1).view(item)[:, 0].fill, (source.reshape(-1).view(item).reshape(()),))]
+    if rows <= FEW_ROWS:
+        return None
     index = np.broadcast_to(places, out.shape[:axes]).flatten()
     return [(source.reshape(places.size, -1).take, (index, 0, out.reshape(rows, -1), "clip"))]
 
 
 FEW_ROWS, MANY_ROWS = 8, 16384
 """Between these bounds moving rows pays: fewer are copied as fast, and more take a long index."""
+
+MANY_ITEMS = 1024
+"""Up to so many copies of a single row are made by filling."""
 
 
 def _copy_where(call: Call) -> list[Bound] | None:
@@ -228,12 +242,10 @@ def _clip(call: Call) -> list[Bound] | None:
     """`numpy.clip` between two bounds: the ufunc."""
     if CLIP is None or len(call.args) != 3 or call.kwargs or call.args[1] is None or call.args[2] is None:
         return None
+    x, *bounds = call.args
+    if x.dtype.kind in "iu" and not all(isinstance(bound, np.ndarray) for bound in bounds):
+        return None  # numpy.clip takes Python integers that the dtype cannot hold, the ufunc does not
     return ufunc(Call(CLIP, call.args, {}, call.out))
-
-
-def _with_out(call: Call) -> list[Bound]:
-    """A function that takes ``out=``."""
-    return [(partial(call.function, **call.kwargs, out=call.out[0]), call.args)]
 
 
 def _take(call: Call) -> list[Bound] | None:

@@ -17,6 +17,10 @@ from tinynet.rules.patterns import ONE, patterns
 __all__ = ["CHECKS"]
 
 
+MOST_CLASSES = 256
+"""So many classes have a matrix of their shares."""
+
+
 def _probabilities(call: Call) -> list[Bound] | None:
     """All between 0 and 1: no pattern larger than that of 1."""
     p = call.args[0]
@@ -40,15 +44,11 @@ def _shares_of_labels(call: Call) -> list[Bound] | None:
     """Rows of the matrix of all classes' shares."""
     labels, classes, _, mean = call.args
     seen = patterns(labels)
-    if seen is None or labels.dtype != np.intp or classes > MOST:
+    if seen is None or labels.dtype != np.intp or classes > MOST_CLASSES:
         return None
     out: Any = call.out[0]
     rows = call.function(np.arange(classes), classes, out.dtype, mean=False) * (1 / labels.size if mean else 1)
     return [(_check_and_take, (seen.argmax, seen.item, classes - 1, rows.take, out, call.function, call.args))]
-
-
-MOST = 256
-"""So many classes have a matrix of their shares."""
 
 
 def _check(argmax: Any, item: Any, most: int, function: Callable[..., Any], args: tuple[Any, ...]) -> None:

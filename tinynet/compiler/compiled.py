@@ -5,15 +5,18 @@ import sys
 import warnings
 from collections.abc import Callable
 from functools import partial, update_wrapper
+from operator import attrgetter
 from threading import RLock
 from types import MethodType
 from typing import Any
 from weakref import WeakSet
 
+from tinynet.compiler.outcomes import compared
 from tinynet.compiler.program import Program
-from tinynet.compiler.recording import record
+from tinynet.compiler.recording import Recording, record
+from tinynet.compiler.repeats import difference
 from tinynet.compiler.signature import arrays_in, in_graph, signature
-from tinynet.compiler.variant import Variant
+from tinynet.compiler.variant import Variant, entering_kinds
 from tinynet.dtypes import get_default_dtype
 from tinynet.errors import RecordingError
 from tinynet.mode import MODE
@@ -21,8 +24,11 @@ from tinynet.rules import name_of
 
 __all__ = ["Compiled", "compile"]
 
-MOST_RECORDINGS = 16
-"""After so many, a step is run as it is whenever it would have to be recorded again."""
+MOST_KINDS = 16
+"""After so many kinds of arguments and surroundings, a step is run as it is where it would have to be recorded for another."""
+
+MOST_OF_ONE_KIND = 4
+"""So many recordings for the same kind of arguments are kept, which differ in what they depend on besides."""
 
 
 class Compiled:
@@ -45,6 +51,7 @@ class Compiled:
         self._name = name_of(step)
         self._variants: dict[Any, list[Variant]] = {}
         self._last: Variant | None = None
+        self._kinds = 0
         self._lock = RLock()
         _alive.add(self)
 
@@ -54,7 +61,7 @@ class Compiled:
     def __reduce__(self) -> Any:
         name = getattr(self._step, "__qualname__", "")
         module = sys.modules.get(getattr(self._step, "__module__", ""))
-        if getattr(module, name, None) is self:  # a decorated function goes by its name, as functions do
+        if _found(module, name) is self:  # a decorated function or method goes by its name, as functions do
             return name
         return Compiled, (self._step, self._check)  # a copy records anew
 
@@ -92,7 +99,7 @@ class Compiled:
             last = self._last
             if last is not None and not kwargs and last.grad is grad and last.dtype is get_default_dtype():
                 arrays = last.arrays(args)
-                if arrays is not None and last.ready and last.holds():
+                if arrays is not None and last.holds():
                     return last.run(arrays)
             return self._by_signature(args, kwargs)
 
@@ -102,52 +109,73 @@ class Compiled:
         key = signature((args, kwargs)), MODE.get().grad, get_default_dtype()
         variants = self._variants.get(key, [])
         for variant in variants:
-            if variant.ready and variant.holds():
+            if variant.holds():
                 self._last = variant
-                return variant.run(variant.apart(arrays_in((args, kwargs))))
-        if self.recordings >= MOST_RECORDINGS and not self._check:
+                return variant.run(arrays_in((args, kwargs)))
+        candidates = [variant for variant in variants if not variant.ready and variant.stands()]
+        if not candidates and self._kinds >= MOST_KINDS and not self._check:
             self._warn(key)
             return self._step(*args, **kwargs)
-        result = self._record(args, kwargs, variants)
-        self._variants[key] = variants
+        variant, result = self._recorded(args, kwargs, candidates)
+        variants = [x for x in variants if x is not variant]
+        self._variants[key] = [*variants, variant][-MOST_OF_ONE_KIND:]
+        self._last = variant
         return result
 
-    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], variants: list[Variant]) -> Any:
+    def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any], candidates: list[Variant]) -> tuple[Variant, Any]:
         """Run the step and write down what it does; then undo it, and do it again as a replay, whose results are returned.
 
         So the first calls round as all later ones do, and the replay is compared with what the step itself computed.
         """
-        candidates = [variant for variant in variants if not variant.ready and variant.holds()]
-        had = {x for variant in candidates for x in variant.recording.met if x.grad is not None}
+        had = {x for variant in candidates for x in variant.recording.undo.gradients if x._grad is not None}
         recording = record(self._step, args, kwargs, [variant.recording for variant in candidates])
         self.recordings += 1
-        variant = next((v for v in candidates if v.recording.entering.keys() == recording.entering.keys()), None)
         try:
-            if variant is None:
-                variant = Variant(recording, None if kwargs else args)
-            else:
-                what = variant.recording.difference(recording)
-                if what:
-                    raise RecordingError(f"{self._name} cannot be replayed: {what}")
-                variants.remove(variant)
-                variant.confirm(had - recording.entering.keys(), ready=not self._check)
-            truth = recording.outcome()
-            recording.rewind()
-            result = variant.run(arrays_in((args, kwargs)))
-            place, deviation = recording.compared(truth, variant.outcome(recording))
-            self.deviation = max(self.deviation, deviation)
-            if place:
-                raise RecordingError(
-                    f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself, by "
-                    f"{deviation:.1e} of its norm; does the step depend on something that is neither an argument nor a tensor?"
-                )
+            variant = self._variant_of(recording, None if kwargs else args, candidates, had)
+            result = self._compared(variant, recording, arrays_in((args, kwargs)))
         except BaseException:
-            recording.rewind()
+            recording.undo.rewind()
             raise
+        variant.ready = variant.recording is not recording and not self._check  # the step was seen to repeat itself
         recording.forget()
-        variants.append(variant)
-        del variants[:-4]
-        self._last = variant
+        return variant, result
+
+    def _variant_of(
+        self, recording: Recording, args: tuple[Any, ...] | None, candidates: list[Variant], had: set[Any]
+    ) -> Variant:
+        """The variant that a recording confirms, or a new one."""
+        kinds = entering_kinds(recording)
+        variant = next((x for x in candidates if entering_kinds(x.recording) == kinds), None)
+        if variant is None:
+            self._kinds += 1
+            return Variant(recording, args)
+        what = difference(variant.recording, recording)
+        if what:
+            raise RecordingError(f"{self._name} cannot be replayed: {what}")
+        variant.confirm(recording, had)
+        return variant
+
+    def _compared(self, variant: Variant, recording: Recording, arrays: list[Any]) -> Any:
+        """The result of a replay that did what the step did, but for the rounding that passes change."""
+        names, truth = recording.names(), recording.outcome()
+        recording.undo.rewind()
+        result = variant.run(arrays)
+        found = compared(names, truth, variant.outcome(recording))
+        if found.exact and not found.rounded:  # an integer that comes of a rounded number may be another (a count, an argmax)
+            recording.undo.rewind()
+            plain = Variant(recording, None, as_recorded=True)
+            plain.run(arrays)
+            found = found._replace(exact=compared(names, truth, plain.outcome(recording)).exact)
+            recording.undo.rewind()
+            result = variant.run(arrays)
+        self.deviation = max(self.deviation, found.deviation)
+        place = found.rounded or found.exact
+        if place:
+            by = f", by {found.deviation:.1e} of its norm" if found.rounded else ""
+            raise RecordingError(
+                f"{self._name} cannot be replayed: {place} is another in the replay than in the step itself{by}; does the step "
+                "depend on something that is neither an argument nor a tensor?"
+            )
         return result
 
     def _warn(self, key: Any) -> None:
@@ -156,7 +184,7 @@ class Compiled:
                 f"{self._name} was recorded {self.recordings} times and is run uncompiled now, whenever it would have to be "
                 f"recorded again. {self._reason(key)}",
                 RuntimeWarning,
-                stacklevel=5,
+                stacklevel=4,
             )
             self._last = None
 
@@ -170,6 +198,14 @@ class Compiled:
             "Its arguments are of another kind each time; give arrays of few shapes, and what changes as arrays: each Python "
             "number is a part of what is recorded."
         )
+
+
+def _found(module: Any, path: str) -> Any:
+    """What stands under a dotted name."""
+    try:
+        return attrgetter(path)(module)
+    except AttributeError:
+        return None
 
 
 _alive: WeakSet[Compiled] = WeakSet()
@@ -225,6 +261,10 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
     Python code runs while the step is recorded, and no more: what it prints, counts or appends happens in the first
     calls only. What the recorder cannot see, and two calls do not show, is a Python value that the step reads from outside
     and that changes later: give such a value as an argument.
+
+    Of objects among the arguments, and of modules that are called, the attributes are looked at, with the items of their
+    containers and the attributes of objects in them; not those that these hold in turn. An array that takes the place of a
+    tensor's (``t.data = ...``, ``t[i] = ...``) is copied into the one that was there, so that who holds that sees it.
 
     Results equal those of the uncompiled step to the last bit, except where a pass says that it adds in another order
     (sums of many elements). Adam and its kin enlarge such a difference where a gradient is rounding noise itself.

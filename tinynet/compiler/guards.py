@@ -1,11 +1,23 @@
-"""What a recording holds good for: the attributes of objects that it depends on, as they were."""
+"""What a recording holds good for: the attributes of objects that it depends on, and NumPy's error state around the step.
 
+With an object goes what it holds: the items of lists, tuples, dicts and sets at any depth, the attributes of objects among
+its own attributes (but not of those that these hold in turn), and data of its class.
+"""
+
+from collections import deque
 from typing import Any
 
-__all__ = ["Snapshot"]
+import numpy as np
 
-_VALUES = (bool, int, float, str, tuple, frozenset)
+from tinynet.compiler.attributes import attributes
+from tinynet.compiler.held import held, is_fixed, is_library, is_still
+from tinynet.compiler.private import error_state
+
+__all__ = ["Guard", "Snapshot", "SurroundingErrors"]
+
+_DATA = (bool, int, float, str, bytes, tuple, list, deque, dict, set, frozenset, np.ndarray)
 _SPOKEN = {"_array": "the array", "_node": "requires_grad", "_blocks": "the arrangement"}
+_ABSENT = object()
 
 
 class Snapshot:
@@ -21,54 +33,95 @@ class Snapshot:
     Attributes
     ----------
     is_announced : bool
-        Whether every change of them is told by `tinynet.mode.revised`. That of a list or dict is not, nor that of an attribute
-        of an object that is not the library's.
+        Whether every change of them is told by `tinynet.revision.revised`. Only the library's own classes tell, and nobody
+        tells what becomes of a list, a dict or another object.
     """
 
-    __slots__ = ("_names", "_owner", "_values", "is_announced")
+    __slots__ = ("_names", "_unannounced", "_values", "is_announced", "owner")
 
     def __init__(self, owner: Any, names: tuple[str, ...]) -> None:
-        self._owner = owner
+        self.owner = owner
         self._names = names
-        self._values = self._present()
-        public = () if names else (value for name, value in vars(owner).items() if not name.startswith("_"))
-        tells = bool(names) or "__setattr__" in {name for kind in type(owner).__mro__[:-1] for name in vars(kind)}
-        self.is_announced = tells and not any(isinstance(value, list | dict | set) for value in public)
+        present = self._present()
+        self._values = {name: held(x, follow=not names) for name, x in present.items()}
+        telling = bool(names) or (_tells(type(owner)) and not _class_data(owner))
+        self._unannounced = [] if names else [name for name, x in present.items() if not is_fixed(x)] if telling else None
+        self.is_announced = self._unannounced == []
 
     def holds(self) -> bool:
-        """Whether the attributes are the same objects still, or equal numbers and texts; lists and dicts item by item."""
+        """Whether the attributes are the same objects still, or equal numbers and texts; containers item by item."""
         now = self._present()
-        return len(now) == len(self._values) and all(map(_same, now, self._values))
+        return now.keys() == self._values.keys() and all(is_still(self._values[name], x) for name, x in now.items())
+
+    def still_holds(self) -> bool:
+        """The same where it held before, and no change was told since."""
+        if self._unannounced is None:
+            return self.holds()
+        owner = self.owner
+        return all(is_still(self._values[name], getattr(owner, name)) for name in self._unannounced)
 
     def value(self, name: str) -> Any:
         """An attribute as it was."""
-        return self._values[self._names.index(name)]
+        return self._values[name]
 
     def described(self) -> str:
         """What is another now, in a person's words, such as ``training of Dropout``."""
-        names = self._names or tuple(vars(self._owner))
-        pairs = zip(names, self._present(), self._values, strict=False)
-        changed = [_SPOKEN.get(name, name) for name, a, b in pairs if not _same(a, b)] or ["the attributes"]
-        return f"{' and '.join(changed)} of {type(self._owner).__name__}"
+        now = self._present()
+        names = dict.fromkeys([*self._values, *now])
+        changed = [name for name in names if not is_still(self._values.get(name, _ABSENT), now.get(name, _ABSENT))]
+        return f"{' and '.join(_SPOKEN.get(name, name) for name in changed)} of {type(self.owner).__name__}"
 
-    def _present(self) -> list[Any]:
+    def _present(self) -> dict[str, Any]:
+        owner = self.owner
         if self._names:
-            return [_frozen(getattr(self._owner, name, None)) for name in self._names]
-        return [_frozen(item) for item in vars(self._owner).items()]
+            return {name: getattr(owner, name, None) for name in self._names}
+        return {**_class_data(owner), **attributes(owner)}
 
 
-def _frozen(x: Any) -> Any:
-    """A list or dict as a tuple of what is in it."""
-    if type(x) is list or type(x) is tuple:
-        return tuple(_frozen(item) for item in x)
-    if type(x) is set:
-        return frozenset(x)
-    return tuple(_frozen(item) for item in x.items()) if type(x) is dict else x
+class SurroundingErrors:
+    """What `numpy.errstate` around the step said; see `Snapshot`."""
 
+    __slots__ = ("_seen", "_values")
 
-def _same(a: Any, b: Any) -> bool:
-    if a is b:
+    is_announced = False
+    owner = None
+
+    def __init__(self) -> None:
+        self._values = (np.geterr(), np.geterrcall())
+        self._seen = error_state()
+
+    def holds(self) -> bool:
+        """Whether it says the same now."""
+        now = error_state()
+        if now is not self._seen:
+            if (np.geterr(), np.geterrcall()) != self._values:
+                return False
+            self._seen = now
         return True
-    if type(a) is not type(b) or not isinstance(a, _VALUES):
-        return False
-    return len(a) == len(b) and all(map(_same, a, b)) if isinstance(a, tuple) else bool(a == b)
+
+    still_holds = holds
+
+    def described(self) -> str:
+        """What is another now, in a person's words."""
+        return "np.errstate around the step"
+
+
+Guard = Snapshot | SurroundingErrors
+
+
+def _tells(kind: type) -> bool:
+    """Whether objects of a class tell what becomes of their attributes."""
+    return all(is_library(_definer(kind, name)) for name in ("__setattr__", "__delattr__"))
+
+
+def _definer(kind: type, name: str) -> type:
+    return next(parent for parent in kind.__mro__ if name in vars(parent))
+
+
+def _class_data(x: Any) -> dict[str, Any]:
+    """Numbers, texts and containers among the attributes of a person's class, which an object may be asked for."""
+    found: dict[str, Any] = {}
+    for kind in reversed(type(x).__mro__[:-1]):
+        if not is_library(kind):
+            found |= {name: y for name, y in vars(kind).items() if isinstance(y, _DATA) and not name.startswith("__")}
+    return found

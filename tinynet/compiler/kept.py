@@ -2,10 +2,9 @@
 
 import gc
 from collections import deque
-from collections.abc import Iterator
 from types import CellType
-from typing import Any
 
+from tinynet.compiler.attributes import attributes
 from tinynet.compiler.recorded import Recorded, plain
 
 __all__ = ["released"]
@@ -31,14 +30,6 @@ def released(kept: list[Recorded]) -> None:
         elif isinstance(holder, CellType):
             holder.cell_contents = plain(holder.cell_contents)
         else:
-            for name in _attributes(holder):
-                x = getattr(holder, name, None)
+            for name, x in attributes(holder).items():
                 if id(x) in wanted:
                     object.__setattr__(holder, name, plain(x))  # also where a class forbids it (a frozen dataclass)
-
-
-def _attributes(holder: Any) -> Iterator[str]:
-    yield from tuple(getattr(holder, "__dict__", ()))  # Python may keep an object's attributes without a dict
-    for kind in type(holder).__mro__:
-        slots = kind.__dict__.get("__slots__", ())
-        yield from (slots,) if isinstance(slots, str) else slots

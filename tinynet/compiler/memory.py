@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tinynet.compiler.program import Array, Buffer, Call, Program, View
+from tinynet.compiler.program import Array, Buffer, Call, Program, View, is_elementwise
 
 __all__ = ["Memory", "placed", "plan"]
 
@@ -131,15 +131,15 @@ def _operand_to_overwrite(call: Call, out: View, last: dict[Buffer, int], i: int
         if last[x.buffer] == i and x[1:] == out[1:] and x.is_whole:
             uses = [(k, view) for k, part in enumerate(parts) for view in part.reads() if view.buffer is x.buffer]
             written = any(view.buffer is x.buffer for part in parts for view in part.out)
-            done = uses[-1][0] < first or (uses[-1][0] == first and _is_elementwise(parts[first]))
+            done = uses[-1][0] < first or (uses[-1][0] == first and _goes_over(parts[first]))
             if done and not written and all(view == x for _, view in uses):
                 return x.buffer
     return None
 
 
-def _is_elementwise(call: Call) -> bool:
-    function = call.function
-    return isinstance(function, np.ufunc) and function.signature is None and not call.kwargs and len(call.out) == 1
+def _goes_over(call: Call) -> bool:
+    """Whether a call may write each element of its result over that of an operand."""
+    return is_elementwise(call.function) and not call.kwargs and len(call.out) == 1
 
 
 class _Arena:

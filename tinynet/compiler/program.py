@@ -13,7 +13,7 @@ import numpy as np
 
 from tinynet.compiler.text import call_text, declaration, view_text
 
-__all__ = ["Buffer", "Call", "Program", "View", "copy_to", "mapped_views", "views_in"]
+__all__ = ["Buffer", "Call", "Program", "View", "copy_to", "is_elementwise", "is_number", "mapped_views", "views_in"]
 
 Array = np.ndarray[Any, Any]
 
@@ -93,6 +93,16 @@ class View(NamedTuple):
         if not (memory.flags.c_contiguous or memory.flags.f_contiguous):  # without gaps, but its axes in another order
             memory = memory.transpose(sorted(range(memory.ndim), key=lambda i: -memory.strides[i]))
         return np.ndarray(self.shape, self.dtype, memory, self.offset, self.strides)
+
+
+def is_number(x: "Array | View") -> bool:
+    """Whether it is one number, or is seen as many of it."""
+    return all(length == 1 or (length and not stride) for length, stride in zip(x.shape, x.strides, strict=True))
+
+
+def is_elementwise(function: Any) -> bool:
+    """Whether a function is a ufunc that goes element by element, as `numpy.matmul` does not."""
+    return isinstance(function, np.ufunc) and function.signature is None
 
 
 def copy_to(source: Any, out: Array) -> None:

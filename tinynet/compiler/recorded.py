@@ -24,7 +24,7 @@ from tinynet.rules.table import TABLE, name_of
 if TYPE_CHECKING:
     from tinynet.compiler.recorder import Recorder
 
-__all__ = ["OF_CHANGING_SHAPE", "ChangingShapeError", "Recorded", "plain"]
+__all__ = ["OF_CHANGING_SHAPE", "ChangingShapeError", "LayoutError", "Recorded", "plain"]
 
 ABOUT_ARRAYS = frozenset({
     np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.may_share_memory, np.shares_memory,
@@ -46,8 +46,16 @@ IN_PLACE = frozenset({np.put, np.put_along_axis, np.place, np.putmask, np.fill_d
 """Functions that change a part of their first argument; `numpy.copyto` is treated apart."""
 
 
+OVERWRITING = frozenset({np.median, np.nanmedian, np.percentile, np.nanpercentile, np.quantile, np.nanquantile})
+"""Functions that may leave anything in their operand if ``overwrite_input`` allows it: in a compiled step, what was there."""
+
+
 class ChangingShapeError(RecordingError):
     """The shape of a result depends on the values: not even calling the whole operation anew would help."""
+
+
+class LayoutError(RecordingError):
+    """The result depends on how an array lies in memory, and a replay works on a copy."""
 
 
 class Recorded(ArrayMethods):
@@ -109,13 +117,28 @@ class Recorded(ArrayMethods):
             raise _of_changing_shape(f"what {name_of(function)} gives")
         if function is np.where and len(args) + len(kwargs) == 1:
             raise _of_changing_shape("what np.where(condition) gives")
+        if function in (np.ravel, np.reshape) and _order(function, args, kwargs) in ("K", "A"):
+            raise LayoutError(
+                f"{persons_line()}: {name_of(function)} with order='K' or 'A' reads an array as it lies in memory, and a "
+                "replay works on a copy of each argument; use order='C' or 'F'"
+            )
         if function in IN_PLACE:
             return self.recorder.change(function, args, kwargs)
+        if function is np.nan_to_num and not _argument(function, "copy", True, args, kwargs):
+            return self._without_nan(*args, **kwargs)
+        if function in OVERWRITING and _argument(function, "overwrite_input", False, args, kwargs):
+            args, kwargs = _by_name(function, "overwrite_input", args, kwargs)
+            kwargs = {**kwargs, "overwrite_input": False}
         if function is np.copyto:
             return self.recorder.copyto(*args, **kwargs)
         if function is np.copy and args:
             return self.recorder.cast(args[0], args[0].dtype, *(args[1:2] or (kwargs.get("order", "K"),)))
         return self.recorder.call(function, *_with_out_by_name(function, args, kwargs))
+
+    def _without_nan(self, x: Any, copy: bool = False, *args: Any, **kwargs: Any) -> Any:
+        """`numpy.nan_to_num` without a copy."""
+        self.recorder.change(np.nan_to_num, (x, False, *args), kwargs)
+        return x
 
     # What an array can do besides ----------------------------------------------------------------------------------------
 
@@ -208,7 +231,7 @@ class Recorded(ArrayMethods):
             "return the value and look at it outside"
         )
 
-    __bool__ = __int__ = __float__ = __complex__ = __contains__ = __format__ = __round__ = __trunc__ = _look
+    __bool__ = __int__ = __float__ = __complex__ = __contains__ = __format__ = __str__ = __round__ = __trunc__ = _look
     __reduce__ = item = tolist = tobytes = dump = tofile = _look
 
     def __index__(self) -> int:
@@ -252,6 +275,11 @@ def _decides(position: int | None, function: Any, args: tuple[Any, ...], kwargs:
     return type(args[position] if position < len(args) else kwargs.get(_names(function)[position])) is Recorded
 
 
+def _order(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    position = _names(function).index("order")
+    return args[position] if len(args) > position else kwargs.get("order")
+
+
 def _of_changing_shape(what: str) -> RecordingError:
     return ChangingShapeError(
         f"{persons_line()}: the shape of {what} depends on the values, and a compiled step has fixed shapes; keep the shape "
@@ -261,11 +289,21 @@ def _of_changing_shape(what: str) -> RecordingError:
 
 def _with_out_by_name(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The arguments of a call, with ``out`` by its name."""
-    if len(args) < 3 or "out" in kwargs or "out" not in _names(function)[: len(args)]:
+    return (args, kwargs) if len(args) < 3 or "out" in kwargs else _by_name(function, "out", args, kwargs)
+
+
+def _by_name(function: Any, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The arguments of a call, with those from the named one on by their names."""
+    names = _names(function)
+    if name not in names[: len(args)]:
         return args, kwargs
-    position = _names(function).index("out")
-    named = dict(zip(_names(function)[position:], args[position:], strict=False))
-    return args[:position], {**named, **kwargs}
+    position = names.index(name)
+    return args[:position], {**dict(zip(names[position:], args[position:], strict=False)), **kwargs}
+
+
+def _argument(function: Any, name: str, default: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """What a function is given for an argument."""
+    return _by_name(function, name, args, kwargs)[1].get(name, default)
 
 
 @cache

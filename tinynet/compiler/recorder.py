@@ -9,21 +9,29 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
-from tinynet.compiler.guards import Snapshot
+from tinynet.compiler.draw import Draw
+from tinynet.compiler.guards import Guard, Snapshot, SurroundingErrors
 from tinynet.compiler.lines import persons_line
+from tinynet.compiler.places import address, root_of
+from tinynet.compiler.private import error_state
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to, views_in
-from tinynet.compiler.recorded import OF_CHANGING_SHAPE, ChangingShapeError, Recorded, plain
+from tinynet.compiler.recorded import OF_CHANGING_SHAPE, ChangingShapeError, LayoutError, Recorded, plain
+from tinynet.compiler.undo import Undo
 from tinynet.compiler.watch import Watch
 from tinynet.errors import RecordingError
-from tinynet.random import Draws, as_generator
+from tinynet.mode import unrecorded
 from tinynet.rules import TABLE, name_of
 from tinynet.trees import mapped
 
-__all__ = ["Draw", "Recorder", "root_of"]
+__all__ = ["Recorder"]
 
 _SELECTIONS = frozenset({TABLE[getitem].forward, *OF_CHANGING_SHAPE})
 """Of what these give the shape depends on values: it would not help to call them as a whole."""
+
+_OF_TENSORS = ("_array", "_node", "hooks")
+"""What a record depends on of a tensor from outside."""
 
 
 class Recorder:
@@ -31,8 +39,8 @@ class Recorder:
 
     Parameters
     ----------
-    draws : Draws
-        Takes note of the generators that are used.
+    undo : Undo
+        Takes note of what the step changes.
     known : iterable of numpy.ndarray
         The arrays from outside that earlier runs of the step used.
 
@@ -42,30 +50,22 @@ class Recorder:
         So far.
     made : list of weak references
         To every recorded array.
-    owners : dict
-        Of each object that the record depends on, by its identity, a `Snapshot`.
-    tensors : dict
-        The tensors from outside that took part, each with its gradient at that time.
-    gradients : dict
-        The recorded arrays that stand for these gradients.
-    before : dict of Buffer to numpy.ndarray
-        What the arrays from outside held before the step changed them.
-    actors : dict
-        By its identity each object that a method of was called as an effect, and its attributes before that.
+    guards : dict
+        What the record holds good for; a `Snapshot` by the identity of its object and the names of the attributes.
+    entered : dict
+        The recorded arrays that stand for the gradients of tensors from outside, as these were before the step.
     """
 
-    def __init__(self, draws: Draws, known: Iterable[Array] = ()) -> None:
-        self.draws = draws
+    def __init__(self, undo: Undo, known: Iterable[Array] = ()) -> None:
+        self.undo = undo
         self.calls: list[Call] = []
         self.made: list[ref[Recorded]] = []
-        self.owners: dict[int, Snapshot] = {}
-        self.tensors: dict[Any, Any] = {}
-        self.gradients: dict[Any, Recorded] = {}
-        self.before: dict[Buffer, Array] = {}
-        self.actors: dict[int, tuple[Any, dict[str, Any]]] = {}
+        self.guards: dict[Any, Guard] = {}
+        self.entered: dict[Any, Recorded] = {}
         self.watch = Watch(known)
         self._states: dict[Any, set[str]] = {}  # of generators after each draw that was written down
-        self._outer_errors = _error_state()
+        self._outer_errors = _errors()
+        self._around = error_state(), SurroundingErrors()
         self._buffers: dict[int, Buffer] = {}
         self._drawn: dict[Any, tuple[Array, View]] = {}
         self._kept: list[Array] = []  # so that no identity is given anew
@@ -78,8 +78,14 @@ class Recorder:
 
     def depends(self, owner: Any, *names: str) -> None:
         """Note that the record holds good for the present values of attributes of an object."""
-        if id(owner) not in self.owners:
-            self.owners[id(owner)] = Snapshot(owner, names)
+        if (id(owner), names) not in self.guards:
+            self.guards[id(owner), names] = Snapshot(owner, names)
+
+    def original(self, tensor: Any) -> Any:
+        """The array that a tensor from outside had at first."""
+        snapshot = self.guards[id(tensor), _OF_TENSORS]
+        assert isinstance(snapshot, Snapshot)
+        return snapshot.value("_array")
 
     def tensor(self, tensor: Any) -> Recorded:
         """The recorded array of a tensor.
@@ -89,21 +95,22 @@ class Recorder:
         array = tensor._array
         if type(array) is Recorded:
             return Recorded(array.array, array.place, self) if array.is_scalar else array
-        if tensor not in self.tensors:
-            self.depends(tensor, "_array", "_node", "hooks")
-            self.tensors[tensor] = tensor.grad
-            if isinstance(tensor.grad, np.ndarray):
-                tensor.grad = self.gradients[tensor] = self.argument(tensor.grad)
+        if tensor not in self.undo.gradients:
+            self.depends(tensor, *_OF_TENSORS)
+            self.undo.gradients[tensor] = tensor._grad
+            if isinstance(tensor._grad, np.ndarray):
+                tensor._grad = self.entered[tensor] = self.argument(tensor._grad)
         return Recorded(array, self.view(array), self)
 
     def effect(self, function: Callable[[], Any], writes: Iterable[Any]) -> None:
         """Call a function that is to be called at each replay."""
         actor = getattr(function, "__self__", None)
         if hasattr(actor, "__dict__"):
-            self.actors.setdefault(id(actor), (actor, dict(vars(actor))))
+            self.undo.actors.setdefault(id(actor), (actor, dict(vars(actor))))
         out = tuple(self.view(array) for array in writes)
         self._about_to_write(out)
-        function()
+        with unrecorded():
+            function()
         self._note(Call(function, (), {}, out, updates=True, in_place=True, kept=True))
 
     def argument(self, array: Array) -> Recorded:
@@ -166,16 +173,17 @@ class Recorder:
         """
         generators = [x for x in (*args, *kwargs.values()) if hasattr(x, "bit_generator")]
         for generator in generators:
-            self.draws.note(generator, is_default=False)
+            self.undo.draws.note(generator, is_default=False)
         self.refuse_other_draws()
-        if any(generator is self.draws.default for generator in generators):
+        if any(generator is self.undo.draws.default for generator in generators):
             forward = Draw(forward)
         if not kept and not generators:
             mark = len(self.calls)
             try:
                 return mapped(self._followed, forward(*args, **kwargs))
-            except Exception as error:  # it may want true arrays; what is wrong with the operands is found again by the call
-                if isinstance(error, ChangingShapeError) and forward in _SELECTIONS:
+            except (RecordingError, AttributeError, TypeError, ValueError) as error:
+                # it may want true arrays; what is wrong with the operands is found again by the call
+                if isinstance(error, LayoutError) or (isinstance(error, ChangingShapeError) and forward in _SELECTIONS):
                     raise
                 del self.calls[mark:]
         if generators:
@@ -184,7 +192,7 @@ class Recorder:
 
     def refuse_other_draws(self) -> None:
         """Raise if numbers were drawn, of generators that the library hands out, by what is no recorded operation."""
-        for generator, state in self.draws.states.items():
+        for generator, state in self.undo.draws.states.items():
             if str(generator.bit_generator.state) not in {str(state), *self._states.get(generator, ())}:
                 raise RecordingError(
                     f"{persons_line()}: the step draws random numbers by a function that is not recorded (a data set, initial "
@@ -248,9 +256,25 @@ class Recorder:
         root = root_of(array)
         buffer = self._buffers.get(id(root))
         if buffer is None:
-            buffer = self._buffers[id(root)] = Buffer(kind, root)
+            buffer = self._buffers[id(root)] = self._same_memory(root) or Buffer(kind, root)
             self._kept.append(root)
-        return View(buffer, _address(array) - _address(root), array.shape, array.strides, array.dtype)
+        return View(buffer, address(array) - address(buffer.array), array.shape, array.strides, array.dtype)
+
+    def _same_memory(self, root: Array) -> Buffer | None:
+        """The buffer that an array is a part of which lies in memory that is no array's own (`numpy.frombuffer`), if any is."""
+        if root.base is None:
+            return None
+        first, last = byte_bounds(root)
+        for buffer in {buffer for buffer in self._buffers.values() if buffer.array.base is not None}:
+            begin, end = byte_bounds(buffer.array)
+            if begin <= first and last <= end:
+                return buffer
+            if begin < last and first < end:
+                raise RecordingError(
+                    f"{persons_line()}: two arrays, of shape {buffer.array.shape} and {root.shape}, share a part of their "
+                    "memory, which is no array's own (numpy.frombuffer); make one array of all of it, of which they are views"
+                )
+        return None
 
     def _read(self, x: Any) -> Any:
         """An argument with views in place of arrays, about to be read."""
@@ -269,19 +293,22 @@ class Recorder:
     def _about_to_write(self, targets: Iterable[View]) -> None:
         for view in targets:
             buffer = view.buffer
-            if buffer.kind == "input" and not any(g.place.buffer is buffer for g in self.gradients.values()):
+            if buffer.kind == "input" and not any(g.place.buffer is buffer for g in self.entered.values()):
                 raise RecordingError(
                     f"{persons_line()} changes an argument of the step in place, which a replay would not do to the caller's "
                     "array; compute a new array (x = x + 1 in place of x += 1), or return it"
                 )
             if buffer.kind == "outside":
                 self.watch.check(view)
-                if buffer not in self.before:
-                    self.before[buffer] = buffer.array.copy(order="K")
+                if buffer not in self.undo.arrays:
+                    self.undo.arrays[buffer] = buffer.array.copy(order="K")
 
     def _note(self, call: Call) -> None:
         call.line = persons_line()
-        call.errors = tuple(sorted(_error_state().items() - self._outer_errors.items()))
+        outer, guard = self._around
+        if error_state() is not outer:  # and of what a numpy.errstate of the step says the rest may come from around it
+            self.guards[SurroundingErrors] = guard
+            call.errors = tuple(sorted(_errors().items() - self._outer_errors.items()))
         for view in call.out:
             if view.buffer.kind == "outside":
                 self.watch.written(view)
@@ -306,32 +333,13 @@ class Recorder:
             )
 
 
-class Draw:
-    """A function that draws from the default generator, whichever that is when it is called."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.__name__ = getattr(function, "__name__", "draw")
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Draw) and self.function == other.function
-
-    def __hash__(self) -> int:
-        return hash(self.function)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        present = as_generator(None)
-        args = tuple(present if hasattr(x, "bit_generator") else x for x in args)
-        return self.function(*args, **{k: present if hasattr(x, "bit_generator") else x for k, x in kwargs.items()})
-
-
 def _only(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """The one thing in what a function returns."""
     (result,) = function(*args, **kwargs)
     return result
 
 
-def _error_state() -> dict[str, Any]:
+def _errors() -> dict[str, Any]:
     """What `numpy.errstate` would be told to have the present state."""
     return {**np.geterr(), "call": np.geterrcall()}
 
@@ -346,18 +354,3 @@ def _require_plain(array: Any) -> None:
 def _array(x: Any) -> Array:
     array: Array = x.array if type(x) is Recorded else x
     return array
-
-
-def root_of(array: Array) -> Array:
-    """The array that owns the memory."""
-    base = array.base
-    while base is not None:
-        if isinstance(base, np.ndarray):
-            array = base
-        base = getattr(base, "base", None)  # what np.lib.stride_tricks puts between is no array
-    return array
-
-
-def _address(array: Array) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -1,18 +1,16 @@
 """Whether a step that ran twice did the same: only then can a record of its calls stand for it."""
 
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from tinynet.compiler.draw import Draw
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to
-from tinynet.compiler.recorder import Draw
-
-if TYPE_CHECKING:
-    from tinynet.compiler.recording import Recording
+from tinynet.compiler.recording import Recording
 
 __all__ = ["difference"]
 
 
-def difference(first: "Recording", second: "Recording") -> str:
+def difference(first: Recording, second: Recording) -> str:
     """In what the second run of a step differs from the first, as a sentence; empty if it does not."""
     return _Comparison(first, second).sentence()
 
@@ -20,7 +18,7 @@ def difference(first: "Recording", second: "Recording") -> str:
 class _Comparison:
     """Goes through two recordings side by side, and learns which buffers of the one stand for which of the other."""
 
-    def __init__(self, first: "Recording", second: "Recording") -> None:
+    def __init__(self, first: Recording, second: Recording) -> None:
         self._first = first
         self._second = second
         self._draws_from_default = False
@@ -38,7 +36,15 @@ class _Comparison:
         if len(first) != len(second):
             return f"it made {len(first)} calls of NumPy functions in one run and {len(second)} in another"
         what = self._of(self._first.results, self._second.results)
-        return f"what it returns: {what}" if what else ""
+        return f"what it returns: {what}" if what else self._of_gradients()
+
+    def _of_gradients(self) -> str:
+        """In what the gradients differ that are left; whether there was one to be cleared may."""
+        mine, theirs = self._first.leaving, self._second.leaving
+        for tensor in {**mine, **theirs}:
+            if mine.get(tensor) != theirs.get(tensor):
+                return f"a tensor of shape {tensor.shape} has a gradient after one run that it does not have after another"
+        return ""
 
     def _of(self, a: Any, b: Any) -> str:
         """In what two arguments differ."""

@@ -1,14 +1,13 @@
 """Calls on single numbers, made as one Python function on Python floats."""
 
 from collections.abc import Callable
-from itertools import count
 from math import isfinite, pow, sqrt
 from typing import Any
 
 import numpy as np
 
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to
-from tinynet.compiler.threads import Bound
+from tinynet.compiler.threads import Bound, make
 
 __all__ = ["FORMULAS", "Scalars", "place"]
 
@@ -18,6 +17,9 @@ FORMULAS: dict[Any, str] = {
     copy_to: "{}",
 }  # fmt: skip
 """The functions of single numbers, as Python writes them."""
+
+SEEN_THROUGH: dict[Any, int] = {np.divide: 1, np.power: 0, np.reciprocal: 0}
+"""How many of a function's operands are finite wherever its result is: all of them, but for these functions."""
 
 
 def place(view: View) -> tuple[Buffer, int]:
@@ -31,7 +33,7 @@ class Scalars(Call):
     Attributes
     ----------
     calls : list of Call
-        The calls.
+        The calls, under an equal error state.
     """
 
     __slots__ = ("_private", "calls")
@@ -45,7 +47,7 @@ class Scalars(Call):
             reads.update((place(view), view) for view in call.reads() if place(view) not in out)
             out.update((place(view), view) for view in call.out)
         kept = tuple(view for view in out.values() if view.buffer not in private)
-        super().__init__(Scalars, tuple(reads.values()), {}, kept, in_place=True, line=calls[0].line)
+        super().__init__(Scalars, tuple(reads.values()), {}, kept, in_place=True, line=calls[0].line, errors=calls[0].errors)
 
     def __repr__(self) -> str:
         for i, buffer in enumerate(self._private):
@@ -59,22 +61,25 @@ class Scalars(Call):
         """
         names: dict[tuple[Buffer, int], str] = {place(view): f"a{i}" for i, view in enumerate(self.reads())}
         lines = [f"{name} = x{i}[()]" for i, name in enumerate(names.values())]
-        new = count()
-        for call in self.calls:
+        finite: dict[str, str] = {}  # how to see that numbers are finite; the others are where these are
+        for i, call in enumerate(self.calls):
             operands = [names[place(x)] if isinstance(x, View) else repr(float(x)) for x in call.args]
-            result = f"t{next(new)}"
+            for operand in operands[: SEEN_THROUGH.get(call.function)]:
+                finite.pop(operand, None)
+            (out,) = call.out
+            names[place(out)] = result = f"t{i}"
+            most = float(np.finfo(out.dtype).max)
+            finite[result] = f"isfinite({result})" if out.dtype == "float64" else f"{-most} < {result} < {most}"
             lines.append(f"{result} = {FORMULAS[call.function].format(*operands)}")
-            names[place(call.out[0])] = result
-        results = [names[place(view)] for view in self.out]
-        lines.append(f"if not ({' and '.join(f'isfinite({name})' for name in results)}): raise OverflowError")
-        lines += [f"y{i}[()] = {name}" for i, name in enumerate(results)]
+        lines.append(f"if not ({' and '.join(finite.values())}): raise OverflowError")
+        lines += [f"y{i}[()] = {names[place(view)]}" for i, view in enumerate(self.out)]
         return "def scalars():\n    " + "\n    ".join(lines)
 
     def bound(self, array: Callable[[View], Array], bound: Callable[..., list[Bound]]) -> list[Bound]:
         """What to call with what; `bound` tells it of a call.
 
-        Where a result is not finite (after a division by zero, the root of a negative number, an overflow), NumPy makes the
-        calls, and warns as it does.
+        Where a number is not finite (after a division by zero, the root of a negative number, an overflow), NumPy makes the
+        calls, and warns as it does. Of an underflow nobody is told.
         """
         memory: dict[str, Any] = {f"x{i}": _number(array(view)) for i, view in enumerate(self.reads())}
         memory |= {f"y{i}": _number(array(view)) for i, view in enumerate(self.out)}
@@ -97,5 +102,4 @@ def _computed(function: Callable[[], None], calls: list[Bound]) -> None:
     try:
         function()
     except (ArithmeticError, ValueError, TypeError):
-        for numpy_function, arguments in calls:
-            numpy_function(*arguments)
+        make(calls)

@@ -5,10 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.compiler.attributes import has_attributes
 from tinynet.errors import RecordingError
 from tinynet.tensor import Tensor
 
-__all__ = ["arrays_in", "in_graph", "is_array", "objects_in", "signature"]
+__all__ = ["SHARED_ARGUMENT", "arrays_in", "in_graph", "is_array", "objects_in", "signature"]
+
+SHARED_ARGUMENT = (
+    "an argument of the step shares memory with an array that the step changes (a weight, a state), and a replay "
+    "works on a copy of each argument; let the step use that array itself, or give it a copy"
+)
+"""What is wrong with an argument of which a copy would not do."""
 
 
 def is_array(x: Any) -> bool:
@@ -45,7 +52,10 @@ def signature(x: Any) -> Any:
 
 def _is_object(x: Any) -> bool:
     """Whether it is known by its identity, and may have attributes that change."""
-    return isinstance(x, Tensor) or (hasattr(x, "__dict__") and not isinstance(x, type))
+    if isinstance(x, Tensor) or hasattr(x, "__dict__"):
+        return not isinstance(x, type)
+    hashed: Any = type(x).__hash__
+    return has_attributes(x) and (hashed is None or hashed is object.__hash__)  # others are known by what they hold
 
 
 def _leaves(x: Any) -> Iterator[Any]:

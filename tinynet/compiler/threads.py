@@ -5,15 +5,22 @@ variable ``TINYNET_THREADS`` says it for tinynet alone. They are made when they 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-__all__ = ["Bound", "thread_count", "together"]
+__all__ = ["Bound", "make", "thread_count", "together"]
 
 Bound = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A function and what it is called with."""
+
+
+def make(calls: Iterable[Bound]) -> None:
+    """Make calls in order."""
+    for function, arguments in calls:
+        function(*arguments)
 
 
 SHARE = 131072
@@ -40,7 +47,7 @@ def together(shares: Sequence[Sequence[Bound]]) -> None:
     tasks = [(copy_context(), share, ends, news) for share in shares[1:]]
     try:
         given.extend(map(_HELPERS.tasks.put, tasks))  # in one call: an interruption finds all of them given, or none
-        _make(shares[0])
+        make(shares[0])
     finally:
         _wait(ends, len(given), news)
     for failure in ends:
@@ -80,17 +87,12 @@ def _work(tasks: SimpleQueue[Any]) -> None:
         context, calls, ends, news = tasks.get()
         failure = None
         try:
-            context.run(_make, calls)
+            context.run(make, calls)
         except BaseException as error:
             failure = error
         ends.append(failure)
         news.put(None)
         del context, calls, ends, news, failure  # they hold the memory of a program
-
-
-def _make(calls: Sequence[Bound]) -> None:
-    for function, arguments in calls:
-        function(*arguments)
 
 
 def _number(name: str) -> int:

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.compiler.program import Array, Call, View
+from tinynet.compiler.program import Array, Call, View, is_elementwise, is_number
 from tinynet.compiler.threads import Bound
 
-__all__ = ["METHODS", "REDUCTIONS", "as_array", "loop_dtypes", "named", "ufunc"]
+__all__ = ["METHODS", "REDUCTIONS", "Lowering", "as_array", "loop_dtypes", "named", "ufunc"]
 
 Lowering = Callable[[Call], list[Bound] | None]
+"""What to call with what for a call on arrays; None where a lowering does not apply."""
 
 _NUMBERS = (bool, int, float, complex, np.generic)
 
@@ -32,8 +33,8 @@ def ufunc(call: Call) -> list[Bound]:
         if "where" not in kwargs and kwargs and loop == loop_dtypes(call):
             kwargs = {}
         args = tuple(as_array(x, dtype) for x, dtype in zip(args, loop, strict=False))
-    if function.signature is None:
-        args = tuple(x[(0,) * x.ndim + (...,)] if isinstance(x, np.ndarray) and _is_number(x) else x for x in args)
+    if is_elementwise(function):
+        args = tuple(x[(0,) * x.ndim + (...,)] if isinstance(x, np.ndarray) and is_number(x) else x for x in args)
     after: list[Bound] = []
     out: Any = call.out
     if len(out) == 1 and out[0].size == 1 and "where" not in kwargs and any(_begin_together(x, out[0]) for x in args):
@@ -43,11 +44,6 @@ def ufunc(call: Call) -> list[Bound]:
     if function in (np.maximum, np.minimum):  # which take a positional result for a mistake, and warn of it for 870 ns
         return [(partial(function, **kwargs, out=out), args), *after]
     return [(partial(function, **kwargs) if kwargs else function, (*args, *out)), *after]
-
-
-def _is_number(x: Array) -> bool:
-    """Whether an array is one number, or is seen as many of it."""
-    return x.size == 1 or (x.size > 1 and not any(x.strides))
 
 
 def _begin_together(x: Any, y: Array) -> bool:

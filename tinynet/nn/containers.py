@@ -3,17 +3,20 @@
 from collections.abc import Iterable, Iterator, MutableSequence
 from typing import Any
 
-from tinynet.mode import revised
+from tinynet.mode import depends
 from tinynet.nn.module import Module
 
 __all__ = ["ModuleList", "Sequential"]
 
 
 class _Numbered(Module, MutableSequence[Module]):
-    """A list of modules that is a module; the names in it are the positions, ``0.weight``."""
+    """A list of modules that is a module; the names in it are the positions, ``0.weight``.
+
+    What is listed is a tuple, which is replaced at each change, so that a recorder is told of it as of other attributes.
+    """
 
     def __init__(self, modules: Iterable[Module]) -> None:
-        self._listed = [self._checked(x, i) for i, x in enumerate(modules)]
+        self._listed = tuple(self._checked(x, i) for i, x in enumerate(modules))
 
     def _checked(self, x: Any, i: int) -> Module:
         if isinstance(x, Module):
@@ -35,13 +38,16 @@ class _Numbered(Module, MutableSequence[Module]):
                 yield name, value
 
     def __len__(self) -> int:
+        depends(self)
         return len(self._listed)
 
     def __iter__(self) -> Iterator[Module]:
+        depends(self)
         return iter(self._listed)
 
     def __getitem__(self, index: Any) -> Any:
         """The module at a position, or a new container with the modules of a slice (shared, not copied)."""
+        depends(self)
         if isinstance(index, slice):
             part = object.__new__(type(self))
             _Numbered.__init__(part, self._listed[index])
@@ -49,20 +55,23 @@ class _Numbered(Module, MutableSequence[Module]):
         return self._listed[index]
 
     def __setitem__(self, index: Any, value: Any) -> None:
+        listed = list(self._listed)
         if isinstance(index, slice):
-            self._listed[index] = [self._checked(x, i) for i, x in enumerate(value)]
+            listed[index] = [self._checked(x, i) for i, x in enumerate(value)]
         else:
-            self._listed[index] = self._checked(value, index)
-        revised()
+            listed[index] = self._checked(value, index)
+        self._listed = tuple(listed)
 
     def __delitem__(self, index: Any) -> None:
-        del self._listed[index]
-        revised()
+        listed = list(self._listed)
+        del listed[index]
+        self._listed = tuple(listed)
 
     def insert(self, index: int, value: Module) -> None:
         """Put a module before the one at a position."""
-        self._listed.insert(index, self._checked(value, index))
-        revised()
+        listed = list(self._listed)
+        listed.insert(index, self._checked(value, index))
+        self._listed = tuple(listed)
 
 
 class Sequential(_Numbered):

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
-from tinynet.mode import MODE, meet, revised
+from tinynet.mode import MODE, meet
 from tinynet.nn.parameter import Buffer, Parameter
+from tinynet.revision import revised
 from tinynet.tensor import Tensor
 
 __all__ = ["Buffer", "HookHandle", "LoadedKeys", "Module", "Parameter"]
@@ -72,6 +73,10 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+        revised()
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
         revised()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -198,7 +203,7 @@ class Module:
         """Clear the gradient of every parameter: it becomes None."""
         meet(self.parameters())
         for x in self.parameters():
-            x.grad = None
+            x._grad = None
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Freeze every parameter (False), or have them trained again.

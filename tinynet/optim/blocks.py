@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.mode import constant, lifted
+from tinynet.declared import constant, scratch
+from tinynet.mode import lifted
 from tinynet.optim.groups import ParamGroup
 from tinynet.tensor import Tensor
 
@@ -54,7 +55,7 @@ class Block:
         self.params = params
         self._shapes = [p.data.shape for p in params]
         self.data: Array = np.concatenate([p.data for p in params], axis=None)
-        self.grad: Array = np.empty_like(self.data)
+        self.grad: Array = scratch(np.empty_like(self.data))
         self._members = list(zip(params, self._unflatten(self.data), self._shapes, strict=True))
         self._places = self._unflatten(self.grad)
         for p, data, _ in self._members:
@@ -100,7 +101,7 @@ class Block:
         """
         found = []
         for p, data, shape in self._members:
-            g = p.grad
+            g = p._grad
             if g is not None and p._node is not None:
                 if p._array is not data or g.shape != shape:
                     return None

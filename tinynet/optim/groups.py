@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.mode import revised
+from tinynet.mode import MODE, depends, lifted
+from tinynet.revision import revised
 from tinynet.tensor import Tensor
 
 __all__ = ["ParamGroup", "validate"]
@@ -44,7 +45,10 @@ class ParamGroup(MutableMapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         if name == "params":
             return self.params
-        return self.lr.item() if name == "lr" else self.options[name]
+        if name == "lr":
+            return self.lr.item() if MODE.get().recorder is None else lifted(self.lr)[()]
+        depends(self, "options")
+        return self.options[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name == "params":
@@ -52,9 +56,10 @@ class ParamGroup(MutableMapping[str, Any]):
         if name not in self and name != "initial_lr":  # the one option that a scheduler adds
             raise ValueError(f"unknown option {name!r}; the group knows {', '.join(self)}")
         if name == "lr":
-            self.lr[...] = self._validate({**self.options, "lr": value})["lr"]
+            computed = hasattr(value, "records")  # in a step that is being compiled: of what it will be nobody knows yet
+            lifted(self.lr)[...] = value if computed else self._validate({**self.options, "lr": value})["lr"]
         else:
-            self.replace({**self.options, "lr": self["lr"], name: value})
+            self.replace({**self.options, "lr": self.lr.item(), name: value})
 
     def __delitem__(self, name: str) -> None:
         raise TypeError(f"option {name!r} of a parameter group cannot be deleted, only set")

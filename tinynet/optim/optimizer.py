@@ -9,9 +9,10 @@ import numpy as np
 
 from tinynet.dtypes import REAL_KINDS
 from tinynet.errors import GradientError, ShapeError
-from tinynet.mode import MODE, depends, lifted, meet, revised, unrecorded
+from tinynet.mode import MODE, depends, lifted, meet, unrecorded
 from tinynet.optim.blocks import Block
 from tinynet.optim.groups import ParamGroup, validate
+from tinynet.revision import revised
 from tinynet.tensor import Tensor
 
 __all__ = ["Optimizer"]
@@ -127,7 +128,7 @@ class Optimizer:
         if MODE.get().recorder is not None:
             meet(self._params())
         for p in self._params():
-            p.grad = None
+            p._grad = None
 
     def step(self, inspect: Callable[[Array], object] | None = None) -> None:
         """Update every parameter that has a gradient and requires one.

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.mode import constant as declared_constant
+from tinynet.declared import constant as declared_constant
 
 __all__ = ["SHORT", "constant", "floats", "greatest", "starts", "total", "zero"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.graph import no_grad
-from tinynet.mode import REVISION
 from tinynet.nn.module import Module
+from tinynet.revision import REVISION
 from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:

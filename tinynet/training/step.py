@@ -9,8 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinynet.errors import RecordingError, ShapeError
-from tinynet.mode import REVISION
 from tinynet.nn.module import Module
+from tinynet.revision import REVISION
 from tinynet.rules import primitive
 from tinynet.tensor import Tensor
 from tinynet.training.finite import is_finite

@@ -6,22 +6,27 @@ outputs and arrays from outside after the last one. The bytes of a view are take
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from operator import itemgetter
 
-import numpy as np
+from tinynet.compiler.program import Buffer, Call, Program, View, is_elementwise
 
-from tinynet.compiler.program import Buffer, Call, Program, View
-
-__all__ = ["BEFORE", "Access", "Accesses", "between", "draws", "fills", "is_gapless", "is_pure", "may_be_in_place", "span"]
+__all__ = [
+    "BEFORE", "Access", "Accesses", "Span", "between", "draws", "fills", "is_gapless", "is_pure", "may_be_in_place", "meet",
+    "overlap", "span",
+]  # fmt: skip
 
 BEFORE = -1
 """The position at which the world writes; it reads at the position after the last call."""
 
-Access = tuple[int, int, int]
-"""The position of a call, and the span of the bytes: the first, and the one after the last."""
+Span = tuple[int, int]
+"""The first of some bytes of a buffer, and the one after the last; equal ones if there are none."""
+
+Access = tuple[int, Span]
+"""The position of a call, and the bytes that it reads or writes."""
 
 
-def span(view: View) -> tuple[int, int]:
-    """The first byte that a view uses and the one after the last; equal ones if it has no elements."""
+def span(view: View) -> Span:
+    """The bytes that a view uses, and those between them."""
     first = last = view.offset
     for length, stride in zip(view.shape, view.strides, strict=True):
         if length == 0:
@@ -31,6 +36,16 @@ def span(view: View) -> tuple[int, int]:
         else:
             last += (length - 1) * stride
     return first, last + view.dtype.itemsize
+
+
+def overlap(a: Span, b: Span) -> bool:
+    """Whether two spans of one buffer have bytes in common."""
+    return a[0] < b[1] and b[0] < a[1]
+
+
+def meet(a: View, b: View) -> bool:
+    """Whether two views may have bytes in common."""
+    return a.buffer is b.buffer and overlap(span(a), span(b))
 
 
 def is_gapless(view: View) -> bool:
@@ -60,15 +75,8 @@ def is_pure(call: Call) -> bool:
 
 def may_be_in_place(call: Call) -> bool:
     """Whether the results may lie where the operands do: in no byte that the call still needs when it writes it."""
-    elementwise = isinstance(call.function, np.ufunc) and call.function.signature is None and not call.kwargs
-    for out in call.out:
-        first, last = span(out)
-        for view in call.reads():
-            if view.buffer is out.buffer and not (elementwise and view == out):
-                begin, end = span(view)
-                if begin < last and first < end:
-                    return False
-    return True
+    elementwise = is_elementwise(call.function) and not call.kwargs
+    return not any(meet(view, out) and not (elementwise and view == out) for out in call.out for view in call.reads())
 
 
 class Accesses:
@@ -87,17 +95,17 @@ class Accesses:
         self.end = len(program.calls)
         for buffer in program.buffers():
             self.reads[buffer] = []
-            self.writes[buffer] = [] if buffer.kind == "inside" else [(BEFORE, 0, buffer.array.nbytes)]
+            self.writes[buffer] = [] if buffer.kind == "inside" else [(BEFORE, (0, buffer.array.nbytes))]
         for i, call in enumerate(program.calls):
             for view in call.reads():
-                self.reads[view.buffer].append((i, *span(view)))
+                self.reads[view.buffer].append((i, span(view)))
             for view in call.out:
-                self.writes[view.buffer].append((i, *span(view)))
+                self.writes[view.buffer].append((i, span(view)))
         for view in program.outputs:
-            self.reads[view.buffer].append((self.end, *span(view)))
+            self.reads[view.buffer].append((self.end, span(view)))
         for buffer, reads in self.reads.items():
             if buffer.kind == "outside":
-                reads.append((self.end, 0, buffer.array.nbytes))
+                reads.append((self.end, (0, buffer.array.nbytes)))
 
     def last(self, buffer: Buffer) -> int:
         """The position of the last access to a buffer."""
@@ -106,10 +114,10 @@ class Accesses:
 
 def between(accesses: list[Access], begin: int, end: int, view: View) -> Iterator[int]:
     """The positions of accesses to any byte of a view, from one position up to, not including, another."""
-    first, last = span(view)
-    for i in range(bisect_left(accesses, (begin,)), len(accesses)):
-        position, start, stop = accesses[i]
+    wanted = span(view)
+    for i in range(bisect_left(accesses, begin, key=itemgetter(0)), len(accesses)):
+        position, used = accesses[i]
         if position >= end:
             return
-        if start < last and first < stop:
+        if overlap(used, wanted):
             yield position

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from tinynet.compiler.passes.numbers import known_number
 from tinynet.compiler.program import Call, Program, View, copy_to
 
 __all__ = ["algebra"]
@@ -27,9 +28,6 @@ CHANGES_NOTHING: dict[Any, Callable[[float], bool]] = {
     np.add: lambda c: c == 0 and copysign(1, c) == -1,
 }
 """For which second operand a function gives its first one."""
-
-UNIFORM = 1024
-"""Up to so many elements of a constant are looked at, whether they are all the same."""
 
 INVERSES = frozenset({np.negative, np.invert, np.logical_not})
 """Functions that, made twice, give the operand."""
@@ -64,9 +62,9 @@ def _simplified(call: Call) -> Call:
     """A cheaper call of the same value where one operand is a constant number."""
     x, y = call.args
     (out,) = call.out
-    number = _number(y)
+    number = known_number(y)
     if number is None and call.function in (np.multiply, np.add):
-        x, y, number = y, x, _number(x)
+        x, y, number = y, x, known_number(x)
     if number is None or not isinstance(x, View) or (x.shape, x.dtype) != (out.shape, out.dtype):
         return call
     if call.function in CHANGES_NOTHING and CHANGES_NOTHING[call.function](number):
@@ -74,18 +72,6 @@ def _simplified(call: Call) -> Call:
     if call.function is np.divide and abs(frexp(number)[0]) == 0.5 and _are_normal(out.dtype, number, 1 / number):
         return call.another(np.multiply, (x, 1 / number), {}, call.out, in_place=call.in_place)
     return call
-
-
-def _number(x: Any) -> float | None:
-    """The number that an operand is, or of which all its elements are, whenever the program runs."""
-    if isinstance(x, View):
-        if x.buffer.kind != "constant" or x.dtype.kind not in "fiu" or not x.size:
-            return None
-        array = x.on(x.buffer.array)[tuple(slice(1 if stride == 0 else None) for stride in x.strides)]
-        if array.size > UNIFORM or array.tobytes() != array.flat[0].tobytes() * array.size:
-            return None
-        x = array.flat[0].item()
-    return x if isinstance(x, float) or (isinstance(x, int) and not isinstance(x, bool) and abs(x) < 2**53) else None
 
 
 def _are_normal(dtype: np.dtype[Any], *numbers: float) -> bool:

@@ -14,21 +14,25 @@ For 32 x 16 float32 numbers x, in nanoseconds:
                                                                t1 = np.add(t0, c0)  # where each row begins
                                                                t2 = np.take(x.reshape(512), t1)
     t0 = np.matmul(x, w)  # w is [16, 16]           1010       t0 = np.dot(x, w)                                 490
+    t0 = np.matmul(y, v.swapaxes(1, 2))             9090       t0 = v.swapaxes(1, 2).copy()                     2560
+    # y is 32 of x, v of w                                     t1 = np.matmul(y, t0)                            4660
 
 Bits are kept but for these. A sum or a mean as a product adds up in another order, no more than `SHORT` numbers, for which that
-is about as accurate, and gives 0.0 where all are -0.0. A product of matrices rounds as BLAS does for its shape; that of a
-column and a row may be -0.0. Of +0.0 and -0.0, both the greatest, the first is taken. The second power, which NumPy before 2.4
-may miss by a bit, is the square.
+is about as accurate, and gives 0.0 where all are -0.0; of the largest numbers it may overflow where the other order does not,
+or not where that does, as a mean that divides before it adds. A product of matrices rounds as BLAS does for its shape and for
+how its operands lie; that of a column and a row may be -0.0. Of +0.0 and -0.0, both the greatest, the first is taken. The
+second power, which NumPy before 2.4 may miss by a bit, is the square.
 """
 
 from collections.abc import Callable, Hashable
-from math import copysign, inf, isnan, prod
+from math import copysign, inf, prod
 from typing import Any
 
 import numpy as np
 
+from tinynet.compiler.passes.numbers import known_number
 from tinynet.compiler.private import CLIP
-from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
+from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to, is_elementwise
 from tinynet.compiler.ufuncs import loop_dtypes, named
 from tinynet.rules.rows import SHORT, starts
 
@@ -74,7 +78,7 @@ def _rewritten(call: Call, constant: Constant) -> list[Call]:
     new = None
     if call.function in REWRITES:
         new = REWRITES[call.function](call, constant)
-    if new is None and isinstance(call.function, np.ufunc) and call.function.signature is None:
+    if new is None and is_elementwise(call.function):
         new = _alike(call, constant)
     return [call] if new is None else [last for x in new for last in _rewritten(x, constant)]
 
@@ -174,7 +178,11 @@ def _greatest(array: str, axis: Any = None) -> Rewrite:
 
 
 def _matmul(call: Call, constant: Constant) -> list[Call] | None:
-    """`numpy.matmul` of matrices or vectors: `numpy.dot`; of columns and rows: `numpy.multiply`."""
+    """`numpy.matmul` of matrices or vectors: `numpy.dot`; of columns and rows: `numpy.multiply`.
+
+    Many small products with transposed matrices: with copies of these, over which BLAS takes half as long where it has kernels
+    for small matrices; where it has none, the copies cost up to a fifth.
+    """
     a, b = call.args
     (out,) = call.out
     if not (isinstance(a, View) and isinstance(b, View)) or call.kwargs or not out.contiguous:
@@ -188,7 +196,19 @@ def _matmul(call: Call, constant: Constant) -> list[Call] | None:
         return [_instead(call, np.dot, _reshaped(a, rows, a.shape[-1]), b, out=_reshaped(out, rows, *columns))]
     if a.ndim == b.ndim and a.shape[-1] == 1:
         return [_instead(call, np.multiply, a, b)]
+    if a.ndim == b.ndim and _are_transposed(b) and max(b.shape[-2:]) <= MOST_COLUMNS and a.shape[-2] >= 2 * b.shape[-1]:
+        laid = _new(b.shape, b.dtype)
+        return [call.another(copy_to, (b,), {}, (laid,)), _instead(call, np.matmul, a, laid)]
     return None
+
+
+MOST_COLUMNS = 64
+"""Up to so many rows and columns, and with at least two rows of the result a column, it pays to lay a transposed matrix out."""
+
+
+def _are_transposed(x: View) -> bool:
+    """Whether the matrices of a stack lie column after column."""
+    return prod(x.shape[:-2]) > 1 < min(x.shape[-2:]) and x.strides[-2] == x.dtype.itemsize
 
 
 # Elementwise ---------------------------------------------------------------------------------------------------------
@@ -204,7 +224,9 @@ def _extreme(call: Call, constant: Constant) -> list[Call] | None:
     x, number = call.args
     if call.kwargs or not isinstance(x, View) or x.dtype != out.dtype or x.dtype not in FLOATS or x.shape != out.shape:
         return None
-    value = _number(number)
+    if isinstance(number, View) and _is_alike(number, x.shape, x.dtype) and x.size > 1:
+        return None
+    value = known_number(number)
     if value is None:
         if not isinstance(number, View) or number.size > 1 or number.dtype != x.dtype or not FEW < x.size <= SMALL:
             return None
@@ -223,18 +245,10 @@ def _extreme(call: Call, constant: Constant) -> list[Call] | None:
 def _power(call: Call, constant: Constant) -> list[Call] | None:
     """The second power: the square, which it equals in less time."""
     (out,) = call.out
-    x = call.args[0]
-    if call.kwargs or not isinstance(x, View) or x.dtype != out.dtype or x.dtype not in FLOATS or _number(call.args[1]) != 2:
+    x, exponent = call.args
+    if call.kwargs or known_number(exponent) != 2 or not isinstance(x, View) or x.dtype not in FLOATS:
         return None
-    return [_instead(call, np.square, x)] if x.shape == out.shape else None
-
-
-def _number(x: Any) -> float | None:
-    """What is known to be one number, and not NaN."""
-    if isinstance(x, View) and x.buffer.kind == "constant" and x.size == 1:
-        x = x.on(x.buffer.array).item()
-    number = float(x) if isinstance(x, int | float | np.integer | np.floating) else None
-    return None if number is None or isnan(number) else number
+    return [_instead(call, np.square, x)] if (x.shape, x.dtype) == (out.shape, out.dtype) else None
 
 
 def _where(call: Call, constant: Constant) -> list[Call] | None:

@@ -7,6 +7,8 @@
 
 So is what depends on the shape of an array alone, such as `numpy.zeros_like`. A result far larger than what it is made of is
 computed at each replay, for it would cost more memory than it saves time.
+
+A constant that a kept call hands out, as a gradient to its tensor, is copied for it each time: who gets it may change it.
 """
 
 from collections import Counter
@@ -16,6 +18,7 @@ import numpy as np
 from tinynet.compiler.calls import bound
 from tinynet.compiler.passes.accesses import draws, fills
 from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
+from tinynet.compiler.threads import make
 
 __all__ = ["constants"]
 
@@ -41,7 +44,25 @@ def constants(program: Program) -> Program:
             computed |= _results(call)
         else:
             calls.append(call)
-    return Program(calls, program.inputs, [known(view) for view in program.outputs])
+    return _handing_out_copies(Program(calls, program.inputs, [known(view) for view in program.outputs]))
+
+
+def _handing_out_copies(program: Program) -> Program:
+    """The program with copies of the constants that are outputs and read by kept calls, too."""
+    outputs = {view.buffer for view in program.outputs if view.buffer.kind == "constant"}
+    copies: dict[Buffer, Buffer] = {}
+
+    def handed(view: View) -> View:
+        return view._replace(buffer=copies[view.buffer]) if view.buffer in copies else view
+
+    calls = []
+    for call in program.calls:
+        for view in call.reads() if call.kept else ():
+            if view.buffer in outputs and view.buffer not in copies:
+                copies[view.buffer] = Buffer("inside", np.empty_like(view.buffer.array))
+                calls.append(Call(copy_to, (view.buffer.whole,), {}, (copies[view.buffer].whole,), line=call.line))
+        calls.append(call.replaced(handed) if call.kept and copies else call)
+    return Program(calls, program.inputs, [handed(view) for view in program.outputs])
 
 
 def _is_constant(call: Call) -> bool:
@@ -65,6 +86,7 @@ def _results(call: Call) -> dict[Buffer, Buffer]:
         return view.on(results.get(view.buffer, view.buffer).array)
 
     with np.errstate(all="ignore"):  # the step has warned when it was recorded
-        for function, arguments in bound(call, array):
-            function(*arguments)
+        make(bound(call, array))
+    for buffer in results.values():
+        buffer.array.flags.writeable = False
     return results

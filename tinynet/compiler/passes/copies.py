@@ -7,8 +7,8 @@
     return t2[8, 2]
 
 A copy and its source may be one array where neither is written while the old content of the other is still needed, and where
-they have the same layout, so that no call adds up in another order. An array from outside that nobody read before may be
-written earlier then; if a check ends the step in between, it holds a part of its new content.
+they have the same layout, so that no call adds up in another order. An array from outside is not written before a check that
+the step makes first and that may end it, unless it was declared `tinynet.declared.scratch`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +20,7 @@ import numpy as np
 
 from tinynet.compiler.passes.accesses import Accesses, between, fills, may_be_in_place
 from tinynet.compiler.program import Buffer, Call, Program, View, copy_to
+from tinynet.declared import is_scratch
 
 __all__ = ["copies"]
 
@@ -114,7 +115,7 @@ class _Places:
         """Let buffers lie in others from now on; tell whether there are any."""
         for buffer, (target, offset) in moves.items():
             for accesses in (self._accesses.reads, self._accesses.writes):
-                accesses[target] += [(i, first + offset, last + offset) for i, first, last in accesses.pop(buffer)]
+                accesses[target] += [(i, (first + offset, last + offset)) for i, (first, last) in accesses.pop(buffer)]
             if buffer in self._outputs:
                 self._outputs.add(target)
         for target in {target for target, _ in moves.values()}:
@@ -168,7 +169,7 @@ class _Places:
         if target.kind == "inside":
             if buffer in self._outputs and target in self._outputs:
                 return False  # the caller would get one array twice
-        elif any(first < k < i for k in self._kept) and next(between(reads[target], 0, i, copy), None) is not None:
+        elif not is_scratch(target.array) and any(first < k < i for k in self._kept):
             return False  # what was there would be lost if a check ended the step
         return (
             next(between(writes[target], first, i, copy), None) is None

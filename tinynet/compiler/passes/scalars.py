@@ -14,7 +14,7 @@ from collections import Counter
 
 import numpy as np
 
-from tinynet.compiler.passes.accesses import span
+from tinynet.compiler.passes.accesses import meet
 from tinynet.compiler.program import Buffer, Call, Program, View, copy_to
 from tinynet.compiler.scalars import FORMULAS, Scalars, place
 
@@ -61,17 +61,8 @@ def _needs(call: Call, group: list[Call]) -> bool:
     if call.kept and any(view.buffer.kind == "outside" for view in written):
         return True
     read = [view for x in group for view in x.reads()]
-    return _meet((*call.reads(), *call.out), written) or _meet(call.out, read)
-
-
-def _meet(some: tuple[View, ...], others: list[View]) -> bool:
-    for a in some:
-        for b in others:
-            if a.buffer is b.buffer:
-                (first, end), (start, stop) = span(a), span(b)
-                if first < stop and start < end:
-                    return True
-    return False
+    uses = (*call.reads(), *call.out)
+    return any(meet(a, b) for a in uses for b in written) or any(meet(a, b) for a in call.out for b in read)
 
 
 def _joined(group: list[Call], uses: Counter[Buffer]) -> list[Call]:
@@ -79,6 +70,4 @@ def _joined(group: list[Call], uses: Counter[Buffer]) -> list[Call]:
         return group  # copies alone are as quick as they are
     here = Counter(view.buffer for call in group for view in (*call.reads(), *call.out))
     private = dict.fromkeys(buffer for buffer, n in here.items() if buffer.kind == "inside" and n == uses[buffer])
-    joined = Scalars(group, private)
-    joined.errors = group[0].errors
-    return [joined]
+    return [Scalars(group, private)]

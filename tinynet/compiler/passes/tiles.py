@@ -25,8 +25,8 @@ from math import prod
 
 import numpy as np
 
-from tinynet.compiler.passes.accesses import draws, span
-from tinynet.compiler.program import Buffer, Call, Program, View, copy_to, views_in
+from tinynet.compiler.passes.accesses import Span, draws, meet, overlap, span
+from tinynet.compiler.program import Buffer, Call, Program, View, copy_to, is_elementwise, is_number, views_in
 from tinynet.compiler.threads import thread_count
 from tinynet.compiler.tiled import Tiles
 
@@ -64,7 +64,7 @@ def tiled_shape(call: Call) -> Shape | None:
     shape: Shape
     if _is_sum(call):
         shape = call.args[0].shape
-    elif call.function in (copy_to, np.where) or (_is_ufunc(call.function) and call.kwargs.keys() <= {"where"}):
+    elif call.function in (copy_to, np.where) or (is_elementwise(call.function) and call.kwargs.keys() <= {"where"}):
         shape = call.out[0].shape
         if not all(_is_full(view, shape) for view in call.out):
             return None
@@ -73,18 +73,14 @@ def tiled_shape(call: Call) -> Shape | None:
     views = list(_operands(call))
     if prod(shape) <= LARGE or call.kept or any(view.dtype.hasobject for view in (*views, *call.out)):
         return None
-    if not all(_is_full(view, shape) or _is_number(view) or _goes_by_row(view, shape) for view in views):
+    if not all(_is_full(view, shape) or is_number(view) or _goes_by_row(view, shape) for view in views):
         return None
-    return shape if all(_is_apart(view, out) or _is_same(view, out) for out in call.out for view in views) else None
+    return shape if all(not meet(view, out) or _is_same(view, out) for out in call.out for view in views) else None
 
 
 def _operands(call: Call) -> Iterator[View]:
     yield from views_in(call.args)
     yield from views_in(call.kwargs)
-
-
-def _is_ufunc(function: object) -> bool:
-    return isinstance(function, np.ufunc) and function.signature is None
 
 
 def _is_sum(call: Call) -> bool:
@@ -99,19 +95,9 @@ def _is_full(view: View, shape: Shape) -> bool:
     return view.shape == shape and view.contiguous
 
 
-def _is_number(view: View) -> bool:
-    """Whether it is one element, or one broadcast."""
-    return all(length == 1 or stride == 0 for length, stride in zip(view.shape, view.strides, strict=True))
-
-
 def _goes_by_row(view: View, shape: Shape) -> bool:
     """Whether it is broadcast, and tiles can be made of rows."""
     return len(shape) > 1 and prod(shape[1:]) <= TILE // 4 and view.ndim <= len(shape) and view.shape != shape
-
-
-def _is_apart(a: View, b: View) -> bool:
-    (first, end), (start, stop) = span(a), span(b)
-    return a.buffer is not b.buffer or stop <= first or end <= start
 
 
 def _is_same(a: View, b: View) -> bool:
@@ -121,12 +107,12 @@ def _is_same(a: View, b: View) -> bool:
 
 def _is_column(view: View, shape: Shape) -> bool:
     """Whether each row of the arrays needs a row of its own of a view that is not as they are."""
-    return view.ndim == len(shape) and view.shape[0] == shape[0] and not _is_full(view, shape) and not _is_number(view)
+    return view.ndim == len(shape) and view.shape[0] == shape[0] and not _is_full(view, shape) and not is_number(view)
 
 
 def _is_row(view: View, shape: Shape) -> bool:
     """Whether all rows of the arrays need all of a view that is no number."""
-    return not (_is_full(view, shape) or _is_number(view) or _is_column(view, shape))
+    return not (_is_full(view, shape) or is_number(view) or _is_column(view, shape))
 
 
 def _place(view: View, shape: Shape) -> Place:
@@ -146,8 +132,8 @@ class _Uses:
         self.written = written
 
 
-_Part = tuple[int, int, Place, bool]
-"""A part of a buffer, its first byte and that behind the last, its place, and whether it is used by calls in tiles."""
+_Part = tuple[Span, Place, bool]
+"""A part of a buffer, its place, and whether it is used by calls in tiles."""
 
 LINE = 16
 """So many elements of float32 are a cache line, which no two threads should write to."""
@@ -192,16 +178,16 @@ class _Grouping:
         tiled = tiled_shape(call) == self._shape
         accesses = list(self._accesses(call, tiled))
         slot = int(tiled)
-        for buffer, (start, stop, place, _), writes in accesses:
-            for (first, end, other, among), uses in self._uses.get(buffer, {}).items():
+        for buffer, (mine, place, _), writes in accesses:
+            for (used, other, among), uses in self._uses.get(buffer, {}).items():
                 earlier = max(uses.written, uses.read) if writes else uses.written
-                if earlier >= 0 and start < end and first < stop:
+                if earlier >= 0 and overlap(mine, used):
                     if tiled and among:
                         slot = max(slot, earlier if place is not None and place == other else earlier + 2)
                     else:
                         slot = max(slot, earlier + (tiled != among))
         for buffer, part, writes in accesses:
-            self._places.setdefault(buffer, []).append((len(self._slots), part[2], writes))
+            self._places.setdefault(buffer, []).append((len(self._slots), part[1], writes))
             if writes:
                 self._last_write[buffer] = len(self._slots)
             parts = self._uses.setdefault(buffer, {})
@@ -233,10 +219,10 @@ class _Grouping:
         """
         ordered = call.kept or draws(call)
         if ordered or any(view.buffer.kind == "outside" for view in call.out):
-            yield None, (0, 1, None, tiled), ordered
+            yield None, ((0, 1), None, tiled), ordered
         for views, writes in ((call.reads(), False), (call.out, True)):
             for view in views:
-                yield view.buffer, (*span(view), _place(view, self._shape) if tiled else None, tiled), writes
+                yield view.buffer, (span(view), _place(view, self._shape) if tiled else None, tiled), writes
 
     def _tiled(self, group: list[Call], slot: int) -> list[Call]:
         """A group as one call, and before it what prepares it, and after it what adds up the sums of its tiles."""
@@ -249,7 +235,7 @@ class _Grouping:
         sums: dict[Buffer, Call] = {}
 
         def laid(view: View) -> View:
-            if _is_number(view):
+            if is_number(view):
                 return View(view.buffer, view.offset, (), (), view.dtype)
             if _is_row(view, self._shape):
                 if view not in rows:
@@ -300,9 +286,9 @@ def _summary(parts: dict[_Part, _Uses]) -> dict[_Part, _Uses]:
     """The uses of parts of a buffer, known as uses of what spans them."""
     summary: dict[_Part, _Uses] = {}
     for among in (False, True):
-        some = {part: uses for part, uses in parts.items() if part[3] == among}
+        some = {part: uses for part, uses in parts.items() if part[2] == among}
         if some:
-            span = min(part[0] for part in some), max(part[1] for part in some)
+            first, last = min(part[0][0] for part in some), max(part[0][1] for part in some)
             latest = _Uses(max(uses.read for uses in some.values()), max(uses.written for uses in some.values()))
-            summary[*span, None, among] = latest
+            summary[(first, last), None, among] = latest
     return summary

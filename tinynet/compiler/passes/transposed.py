@@ -4,19 +4,49 @@
     t1[2, 4, 3] = copy(t0.T[2, 4, 3])                     →    t1[2, 4, 3] = copy(t0[2, 4, 3])
 
 The copy can be left out then. BLAS rounds the one as well as the other, but not always to the same bits.
+
+A copy that NumPy lays out as its source, in another order than that of its axes, is laid out in their order if nobody computes
+with it: if it is copied again, given to the caller or handed out as a gradient.
 """
 
 from collections import Counter
 
 import numpy as np
 
-from tinynet.compiler.program import Buffer, Call, Program, View
+from tinynet.compiler.program import Buffer, Call, Program, View, copy_to
 
 __all__ = ["transposed"]
 
 
 def transposed(program: Program) -> Program:
     """The program with some products of matrices the other way round."""
+    return _with_turned_products(_with_laid_out_copies(program))
+
+
+def _with_laid_out_copies(program: Program) -> Program:
+    writes = Counter(view.buffer for call in program.calls for view in call.out)
+    copies = {call.out[0].buffer: call.out[0] for call in program.calls if call.function is copy_to and not call.in_place}
+    for call in program.calls:
+        for view in call.reads():
+            if view.buffer in copies and (view != copies[view.buffer] or (call.function is not copy_to and call.out)):
+                del copies[view.buffer]
+    for view in program.outputs:
+        if view != copies.get(view.buffer, view):
+            del copies[view.buffer]
+    instead = {
+        buffer: Buffer("inside", np.empty(view.shape, view.dtype)).whole
+        for buffer, view in copies.items()
+        if not view.contiguous and view == buffer.whole and writes[buffer] == 1
+    }
+
+    def changed(view: View) -> View:
+        return instead.get(view.buffer, view)
+
+    calls = [call.replaced(changed) for call in program.calls] if instead else program.calls
+    return Program(calls, program.inputs, [changed(view) for view in program.outputs])
+
+
+def _with_turned_products(program: Program) -> Program:
     writes = Counter(view.buffer for call in program.calls for view in call.out)
     seen = {call.out[0].buffer: _swapped(call.out[0]) for call in program.calls if _is_product(call)}
     for view in (*(view for call in program.calls for view in call.reads()), *program.outputs):
