@@ -225,3 +225,35 @@ def test_it_falls_back_with_one_warning(monkeypatch):
     assert len(caught) == 1
     assert "not compiled: " in repr(trainer.step)
     np.testing.assert_array_equal(trainer.predict(data()[0]), fit(network(), False).predict(data()[0]))
+
+
+class Stepping(Callback):
+    """Clears the gradients where a function of the trainer says so."""
+
+    def __init__(self, when):
+        self.when = when
+
+    def on_backward_end(self, trainer):
+        if self.when(trainer):
+            for p in trainer.model.parameters():
+                p.grad = p.grad * 0
+
+
+@pytest.mark.parametrize("when", [lambda t: t.batch % 2, lambda t: t.epoch > 2], ids=["batch", "epoch"])
+def test_a_callback_may_look_at_the_epoch_and_the_batch(when):
+    compiled, plain = (trained(mode, callbacks=[Stepping(when)])[0] for mode in (True, False))
+    assert "not compiled" not in repr(compiled.step)
+    for p, q in zip(compiled.model.parameters(), plain.model.parameters(), strict=True):
+        np.testing.assert_allclose(p.data, q.data, rtol=1e-9, atol=1e-12)
+    assert (compiled.epoch, compiled.batch) == (plain.epoch, plain.batch) == (4, 3)
+
+
+def test_a_callback_cannot_look_at_the_loss_within_the_step():
+    with pytest.raises(RecordingError, match="look at it in on_batch_end"):
+        trained(True, callbacks=[Stepping(lambda t: t.step.loss > 1)])
+
+
+def test_an_error_speaks_of_the_training_step():
+    count = iter(range(100))
+    with pytest.raises(RecordingError, match="the training step cannot be replayed"):
+        trained(True, loss=lambda prediction, y: np.mean((prediction - y) ** 2) * next(count))

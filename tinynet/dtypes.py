@@ -63,7 +63,7 @@ def set_default_dtype(dtype: npt.DTypeLike) -> None:
 def as_array(data: Any, dtype: npt.DTypeLike | None = None, *, copy: bool | None = None) -> np.ndarray[Any, Any]:
     """An array that a tensor can hold, of `data`; Python floats take the default dtype, arrays keep theirs."""
     if hasattr(type(data), "records"):  # an array type that records what is done to it
-        return data if dtype is None and not copy else data.astype(dtype or data.dtype)  # type: ignore[no-any-return]
+        return data[...] if dtype is None and not copy else data.astype(dtype or data.dtype)  # type: ignore[no-any-return]
     array = as_real(data)
     if dtype is None and array.dtype == _FLOAT64 and not hasattr(data, "__array__"):
         dtype = get_default_dtype()

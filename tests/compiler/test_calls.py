@@ -94,7 +94,7 @@ CASES = {
     "take with wrap": (lambda x, i: np.take(x, i, axis=1, mode="wrap"), [X, I[0]], ["array.take"]),
     "index arrays": (lambda x, i: x[[0, 1, 2], i[:3] % 4], [X, I[0]], ["remainder", "_store"]),
     "stack": (lambda x, y: np.stack([x, y], axis=1), [X, Y], ["array.__setitem__"] * 2),
-    "stack of numbers": (lambda x, y: np.stack((x[0, 0], y[0, 0])), [X, Y], ["array.__setitem__"] * 2),
+    "stack of short rows": (lambda x, y: np.stack((x[0, :1], y[0, :1])), [X, Y], ["array.__setitem__"] * 2),
     "stack of many": (lambda x: np.stack([x] * 9, axis=-1), [X], ["stack"]),
     "concatenate": (lambda x, y: np.concatenate([x, y, x], axis=1), [X, F], ["array.__setitem__"] * 3),
     "concatenate all": (lambda x, y: np.concatenate((x, y.T), axis=None), [X, Y], ["array.__setitem__"] * 2),
@@ -466,6 +466,10 @@ def test_a_number_in_a_column_is_read_as_it_is_at_the_time():
 @pytest.mark.parametrize("bounds", [(-1, 2), (0, 300), (np.uint8(1), 2)])
 def test_clip_takes_integers_that_the_dtype_cannot_hold(bounds):
     x = np.array([0, 3, 255], np.uint8)
+    try:
+        expected = np.clip(x, *bounds)
+    except OverflowError:
+        pytest.skip("nor does this NumPy's own clip")
     step = tn.compile(lambda x: np.clip(x, *bounds))
     for _ in range(3):
-        assert np.array_equal(step(x), np.clip(x, *bounds))
+        assert np.array_equal(step(x), expected)

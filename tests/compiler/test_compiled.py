@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import random
 import threading
 import time
 import warnings
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet.compiler.outcomes import compared
 from tinynet.errors import RecordingError
 
 RNG = np.random.default_rng(0)
@@ -685,11 +687,80 @@ def test_what_cannot_be_replayed_is_refused_with_the_line(function, make):
 
 
 def test_what_changes_from_call_to_call_is_found_in_the_second():
-    rng = np.random.default_rng(0)
-    step = tn.compile(lambda x: x * rng.random(3))
+    rows = iter([np.ones(3), np.zeros(3)])
+    step = tn.compile(lambda x: x * next(rows))
     step(np.ones(3))
-    with pytest.raises(RecordingError, match="random numbers"):
+    with pytest.raises(RecordingError, match="random numbers, a part of the data"):
         step(np.ones(3))
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, GENERATOR.random, lambda: GENERATOR.integers(2)])
+def test_a_draw_that_the_recorder_does_not_see_is_found_in_the_first_and_undone(draw):
+    def step(x, rng):
+        return x if draw() < 0.5 else x * 2  # two draws may well agree
+
+    def states():
+        return random.getstate(), str(np.random.get_state()), str(GENERATOR.bit_generator.state)
+
+    compiled, before = tn.compile(step), states()
+    with pytest.raises(RecordingError, match="random numbers by a function that is not recorded"):
+        compiled(np.ones(3), GENERATOR)
+    assert states() == before
+    with pytest.raises(RecordingError, match="random numbers by a function that is not recorded"):
+        tn.compile(lambda x: x if draw() < 0.5 else x * 2)(np.ones(3))
+
+
+def test_a_generator_in_the_closure_is_found():
+    rng = np.random.default_rng(0)
+    with pytest.raises(RecordingError, match="random numbers by a function that is not recorded"):
+        tn.compile(lambda x: x if rng.random() < 0.5 else x * 2)(np.ones(3))
+
+
+def test_draws_of_recorded_operations_are_no_matter():
+    rng = np.random.default_rng(0)
+    drop = tn.nn.Dropout(0.5, rng=rng)
+    step = tn.compile(lambda x: drop(tn.tensor(x)) + tn.nn.Dropout(0.5, rng=rng)(x))
+    values = [step(np.ones(9)).data for _ in range(4)]
+    rng = np.random.default_rng(0)
+    drop = tn.nn.Dropout(0.5, rng=rng)
+    for value in values:
+        np.testing.assert_array_equal(value, (drop(tn.tensor(np.ones(9))) + drop(tn.tensor(np.ones(9)))).data)
+
+
+# Rounding noise ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("make", [lambda p: tn.optim.SGD(p, lr=0.1), lambda p: tn.optim.Adam(p, lr=0.01)])
+def test_a_gradient_that_is_rounding_noise_may_be_another(dtype, make):
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(12, 5)).astype(dtype), rng.integers(0, 3, 12)
+    first, last = tn.nn.Linear(5, 8, rng=0).astype(dtype), tn.nn.Linear(8, 3, rng=1).astype(dtype)
+    shift = tn.tensor(np.array(0.5, dtype), requires_grad=True)
+    optimizer = make([*first.parameters(), *last.parameters(), shift])
+
+    def step(x, y):
+        optimizer.zero_grad()
+        h = first(x)  # its bias is subtracted with the mean
+        h = np.tanh((h - np.mean(h, 0)) / np.sqrt(np.var(h, 0) + 1e-5))
+        loss = tn.nn.functional.cross_entropy(last(h) + shift, y)  # which does not see a shift of all logits
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step = tn.compile(step)
+    for _ in range(3):
+        step(x, y)
+    assert np.max(np.abs(first.bias.grad)) < 1e-5 * np.max(np.abs(first.weight.grad))
+    assert step.recordings == 2
+
+
+def test_a_wrong_array_is_no_noise():
+    truth = [np.array([1.0, 2.0]), np.array([1e-17, -2e-17])]
+    assert compared(["a", "b"], truth, [truth[0], np.array([3e-17, 1e-17])]) == (0.0, "", "", True)
+    assert compared(["a", "b"], truth, [truth[0], np.array([1e-10, 0.0])]).rounded == "b"
+    assert compared(["a", "b"], truth, [truth[0] * 1.001, truth[1]]).rounded == "a"
+    assert compared(["a", "b"], truth, [truth[0], np.array([np.nan, 0.0])]).rounded == "b"
 
 
 def test_a_counter_is_found_in_the_second_call():

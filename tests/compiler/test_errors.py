@@ -3,6 +3,8 @@
 import warnings
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from tests.compiler.random_programs import assert_same_outcome, program_of
 from tinynet.compiler import private
 from tinynet.compiler.passes import optimized
 from tinynet.compiler.replay import Replay
+from tinynet.errors import RecordingError
 
 FUNCTIONS = [np.exp, np.log, np.sqrt, np.reciprocal, lambda x: np.multiply(x, 1e200), tn.sigmoid, tn.log_sigmoid]
 VALUES = [1.0, 0.0, -1.0, 1e3, -1e3, 1e300, np.nan]
@@ -186,3 +189,38 @@ def test_an_optimizer_under_one_state(size):
     replayed.inputs[0][:] = 1e300
     with pytest.raises(FloatingPointError, match=r"overflow encountered in (square|multiply)"):
         replayed()
+
+
+# What messages say ----------------------------------------------------------------------------------------------------
+
+
+def test_a_file_in_a_folder_that_begins_like_the_librarys_is_a_persons():
+    folder = Path(tn.__file__).parent
+    code = compile("def step(x):\n    return x if np.sum(x) > 0 else -x", f"{folder}_experiments/train.py", "exec")
+    exec(code, names := {"np": np})
+    with pytest.raises(RecordingError, match=r"train\.py, line 2 looks at a value"):
+        tn.compile(names["step"])(np.ones(3))
+
+
+def test_an_async_function_is_no_step():
+    async def step(x):
+        return x
+
+    with pytest.raises(RecordingError, match="the step is an async function"):
+        tn.compile(step)(np.ones(3))
+
+
+def test_an_object_that_holds_arrays_is_no_result():
+    step = tn.compile(lambda x: SimpleNamespace(parts=[x * 2]))
+    with pytest.raises(RecordingError, match="returns a SimpleNamespace, which holds arrays"):
+        step(np.ones(3))
+
+
+def test_an_object_that_is_made_in_each_call_is_no_result():
+    class Box:
+        pass
+
+    step = tn.compile(lambda x: (x * 2, Box()))
+    step(np.ones(3))
+    with pytest.raises(RecordingError, match="what it returns: another Box in each run"):
+        step(np.ones(3))

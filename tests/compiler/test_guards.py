@@ -1,5 +1,7 @@
 """What a recording depends on besides its arguments is noticed when it changes, wherever it lies."""
 
+import copy
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 import tinynet as tn
 from tinynet.compiler.guards import Snapshot
+from tinynet.compiler.signature import signature
 
 X = np.array([[1.0, 2.0]])
 
@@ -248,3 +251,92 @@ def test_what_of_the_surroundings_changes_all_the_time_is_told():
         for handler in handlers:
             with np.errstate(call=handler):
                 compiled(np.ones(2))
+
+
+# What the code refers to -----------------------------------------------------------------------------------------------
+
+SCALE = tn.tensor([2.0, 3.0])
+SHIFT = np.array([1.0, 1.0])
+
+
+def scaled(x):
+    return x * SCALE
+
+
+@pytest.mark.parametrize("step", [
+    lambda x: x * SCALE, lambda x: scaled(x), lambda x: [x * SCALE for _ in range(2)][1], partial(scaled),
+], ids=["global", "called", "inner", "partial"])  # fmt: skip
+def test_a_global_tensor_may_be_replaced(step, monkeypatch):
+    compiled = tn.compile(step)
+    for factor in ([2.0, 3.0], [5.0, 7.0]):
+        monkeypatch.setitem(globals(), "SCALE", tn.tensor(factor))
+        for _ in range(4):
+            np.testing.assert_array_equal(compiled(X).data, X * factor)
+    assert compiled.recordings == 4
+
+
+def test_an_array_in_the_closure_may_be_replaced():
+    weight = np.ones(2)
+
+    def replace():
+        nonlocal weight
+        weight = np.full(2, 3.0)
+
+    assert_noticed(lambda x: np.tanh(x) * weight, replace, X)
+
+
+def test_what_became_of_an_array_in_the_closure_is_told():
+    weight = np.ones(2)
+    step = tn.compile(lambda x: x * weight)
+    with pytest.warns(RuntimeWarning, match="What changed last: the array weight that the step's code refers to"):
+        for i in range(40):
+            weight = np.full(2, float(i))
+            np.testing.assert_array_equal(step(X), X * i)
+
+
+def test_a_name_of_an_attribute_is_no_global_one(monkeypatch):
+    batch = SimpleNamespace(SHIFT=X)
+    step = tn.compile(lambda x: x * batch.SHIFT)
+    for i in range(4):
+        monkeypatch.setitem(globals(), "SHIFT", np.full(2, float(i)))
+        step(X)
+    assert step.recordings == 2
+
+
+def test_the_content_of_an_array_in_the_closure_may_change():
+    weight = np.ones(2)
+    step = tn.compile(lambda x: x * weight)
+    for i in range(5):
+        weight[...] = i // 2
+        np.testing.assert_array_equal(step(X), X * (i // 2))
+    assert step.recordings == 2
+
+
+@pytest.mark.parametrize("parts", ["__defaults__", "__kwdefaults__", "__closure__"])
+def test_what_a_function_among_the_arguments_holds_is_looked_at(parts):
+    held = [2.0]
+
+    def by_default(x, factor=held):
+        return x * factor[0]
+
+    def by_keyword(x, *, factor=held):
+        return x * factor[0]
+
+    def by_closure(x):
+        return x * held[0]
+
+    functions = {"__defaults__": by_default, "__kwdefaults__": by_keyword, "__closure__": by_closure}
+
+    def change():
+        held[0] = 3.0
+
+    assert_noticed(lambda x, function: function(x), change, X, functions[parts])
+
+
+@pytest.mark.parametrize(("a", "b"), [
+    (0j, complex(0.0, -0.0)), (complex(-0.0, 0.0), 0j), (frozenset({1}), frozenset({1.0})), (frozenset({1}), frozenset({True})),
+    ({1: 2}, {True: 2}), ({1: 2}, {1.0: 2}), (0.0, -0.0), ((1,), (True,)), (np.float64(1), 1.0),
+])  # fmt: skip
+def test_equal_values_that_are_not_the_same_have_signatures_of_their_own(a, b):
+    assert signature(a) != signature(b)
+    assert signature(a) == signature(copy.deepcopy(a))

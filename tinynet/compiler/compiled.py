@@ -42,13 +42,13 @@ class Compiled:
         By how much a replay differed at most from the step itself, relative to the norm of each array that was compared.
     """
 
-    def __init__(self, step: Callable[..., Any], check: bool) -> None:
+    def __init__(self, step: Callable[..., Any], check: bool, name: str = "") -> None:
         update_wrapper(self, step, updated=())
         self.recordings = 0
         self.deviation = 0.0
         self._step = step
         self._check = check
-        self._name = name_of(step)
+        self._name = name or name_of(step)
         self._variants: dict[Any, list[Variant]] = {}
         self._last: Variant | None = None
         self._kinds = 0
@@ -63,7 +63,7 @@ class Compiled:
         module = sys.modules.get(getattr(self._step, "__module__", ""))
         if _found(module, name) is self:  # a decorated function or method goes by its name, as functions do
             return name
-        return Compiled, (self._step, self._check)  # a copy records anew
+        return Compiled, (self._step, self._check, self._name)  # a copy records anew
 
     def __repr__(self) -> str:
         if self._last is None:
@@ -161,11 +161,12 @@ class Compiled:
         recording.undo.rewind()
         result = variant.run(arrays)
         found = compared(names, truth, variant.outcome(recording))
-        if found.exact and not found.rounded:  # an integer that comes of a rounded number may be another (a count, an argmax)
+        # an integer that comes of a rounded number may be another (a count, an argmax), and what comes of rounding noise
+        if found.in_noise or (found.exact and not found.rounded):
             recording.undo.rewind()
             plain = Variant(recording, None, as_recorded=True)
             plain.run(arrays)
-            found = found._replace(exact=compared(names, truth, plain.outcome(recording)).exact)
+            found = compared(names, truth, plain.outcome(recording))._replace(deviation=found.deviation)
             recording.undo.rewind()
             result = variant.run(arrays)
         self.deviation = max(self.deviation, found.deviation)
@@ -248,8 +249,9 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
     ------
     RecordingError
         In a call that records, if the step looks at values (``if``, ``float()``, ``len`` of a selection by a mask), keeps
-        arrays outside of itself, returns a tensor with a graph, draws random numbers that are no operation of tinynet, or
-        does something else in each call. Arrays and generators are as before that call then.
+        arrays outside of itself, returns a tensor with a graph, draws random numbers that are no operation of tinynet (of
+        a generator that it is given or refers to, of ``random`` or of ``np.random``), or does something else in each call.
+        Arrays and generators are as before that call then.
 
     Warns
     -----
@@ -260,11 +262,19 @@ def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> A
     -----
     Python code runs while the step is recorded, and no more: what it prints, counts or appends happens in the first
     calls only. What the recorder cannot see, and two calls do not show, is a Python value that the step reads from outside
-    and that changes later: give such a value as an argument.
+    and that changes later: give such a value as an argument. Only tensors and arrays that the step, and the functions of its
+    module that it calls, refer to by a global name or in a closure may be replaced by others; not those in lists, dicts and
+    objects that they refer to, nor those that belong to a class.
+
+    While a step is recorded its arrays are no ``numpy.ndarray`` and its numbers no ``float``: ``isinstance``, ``type`` and
+    ``np.isscalar`` say so, and code that asks them goes another way than it would. ``try`` and ``except`` around a NumPy
+    call are not repeated, so that in a replay the error reaches the caller; nor is ``warnings.catch_warnings``, so that the
+    warnings do (``np.errstate`` is repeated).
 
     Of objects among the arguments, and of modules that are called, the attributes are looked at, with the items of their
     containers and the attributes of objects in them; not those that these hold in turn. An array that takes the place of a
-    tensor's (``t.data = ...``, ``t[i] = ...``) is copied into the one that was there, so that who holds that sees it.
+    tensor's (``t.data = ...``, ``t[i] = ...``) is copied into the one that was there, so that who holds that sees it. This
+    is done at the end, and not at all after an error in the step; changes in place (``t.data += ...``) are made at once.
 
     Results equal those of the uncompiled step to the last bit, except where a pass says that it adds in another order
     (sums of many elements). Adam and its kin enlarge such a difference where a gradient is rounding noise itself.

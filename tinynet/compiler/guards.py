@@ -5,6 +5,7 @@ its own attributes (but not of those that these hold in turn), and data of its c
 """
 
 from collections import deque
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ import numpy as np
 from tinynet.compiler.attributes import attributes
 from tinynet.compiler.held import held, is_fixed, is_library, is_still
 from tinynet.compiler.private import error_state
+from tinynet.compiler.surroundings import SurroundingArrays, values_around
 
 __all__ = ["Guard", "Snapshot", "SurroundingErrors"]
 
 _DATA = (bool, int, float, str, bytes, tuple, list, deque, dict, set, frozenset, np.ndarray)
-_SPOKEN = {"_array": "the array", "_node": "requires_grad", "_blocks": "the arrangement"}
+_SPOKEN = {
+    "_array": "the array", "_node": "requires_grad", "_blocks": "the arrangement", "_epoch": "epoch", "_batch": "batch",
+}  # fmt: skip
 _ABSENT = object()
 
 
@@ -75,7 +79,7 @@ class Snapshot:
         owner = self.owner
         if self._names:
             return {name: getattr(owner, name, None) for name in self._names}
-        return {**_class_data(owner), **attributes(owner)}
+        return {**_class_data(owner), **attributes(owner), **_function_data(owner)}
 
 
 class SurroundingErrors:
@@ -106,7 +110,7 @@ class SurroundingErrors:
         return "np.errstate around the step"
 
 
-Guard = Snapshot | SurroundingErrors
+Guard = Snapshot | SurroundingErrors | SurroundingArrays
 
 
 def _tells(kind: type) -> bool:
@@ -116,6 +120,13 @@ def _tells(kind: type) -> bool:
 
 def _definer(kind: type, name: str) -> type:
     return next(parent for parent in kind.__mro__ if name in vars(parent))
+
+
+def _function_data(x: Any) -> dict[str, Any]:
+    """The defaults of a function, and what its closure holds."""
+    if not isinstance(x, FunctionType):
+        return {}
+    return {"__defaults__": x.__defaults__, "__kwdefaults__": x.__kwdefaults__, "__closure__": [y for _, y in values_around(x)]}
 
 
 def _class_data(x: Any) -> dict[str, Any]:

@@ -91,9 +91,9 @@ def is_fixed(x: Any) -> bool:
     return not isinstance(x, list | deque | dict | set) and not _is_open(x)
 
 
-def is_library(kind: type) -> bool:
-    """Whether a class is the library's own."""
-    return kind.__module__.partition(".")[0] == _LIBRARY
+def is_library(x: Any) -> bool:
+    """Whether a class or a function is the library's own."""
+    return (x.__module__ or "").partition(".")[0] == _LIBRARY
 
 
 def _is_open(x: Any) -> bool:

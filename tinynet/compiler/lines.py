@@ -1,5 +1,6 @@
 """Where the person's code is while the library runs."""
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 __all__ = ["persons_line"]
 
-_LIBRARIES = (str(Path(__file__).parent.parent), str(Path(np.__file__).parent), "<__array_function__")
+_LIBRARIES = (str(Path(__file__).parent.parent) + os.sep, str(Path(np.__file__).parent) + os.sep, "<__array_function__")
 
 
 def persons_line() -> str:

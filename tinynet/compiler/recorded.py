@@ -146,9 +146,12 @@ class Recorded(ArrayMethods):
         for part in index if isinstance(index, tuple) else (index,):
             if isinstance(part, Recorded) and part.dtype == np.bool_:
                 raise _of_changing_shape("what a boolean mask selects")
-        if is_basic(index):
-            return self._part(index)
-        return self.recorder.call(getitem, (self, index), {})  # type: ignore[no-any-return]
+        if not is_basic(index):
+            return self.recorder.call(getitem, (self, index), {})  # type: ignore[no-any-return]
+        part = self._part(index)
+        if part.is_scalar or self.is_scalar:  # NumPy's scalars are values, which no later write changes
+            return self.recorder.cast(part, part.dtype, "K", part.is_scalar)
+        return part
 
     def _part(self, index: Any) -> "Recorded":
         """The view that a basic index gives, also of a single element."""
@@ -172,6 +175,8 @@ class Recorded(ArrayMethods):
 
     def _in_place(ufunc: np.ufunc) -> Any:  # type: ignore[misc]
         def operator(self: "Recorded", other: Any) -> "Recorded":
+            if self.is_scalar:
+                return ufunc(self, other)  # type: ignore[no-any-return]
             ufunc(self, other, out=self)
             return self
 

@@ -141,6 +141,9 @@ class Recorder:
             arrays = [array if new else array.copy() for array, new in zip(arrays, fresh, strict=True)]
         else:
             self._refuse_chosen_part(function, (views, named), arrays)
+            if any(type(x) is Recorded and x.is_scalar for x in args):
+                for array in arrays:
+                    array.flags.writeable = False  # NumPy would have made a copy of a scalar: it must not be changed by a view
         recorded = [
             Recorded(array, self.view(array, "inside"), self, isinstance(x, np.generic))
             for array, x in zip(arrays, results, strict=True)
@@ -194,12 +197,13 @@ class Recorder:
         """Raise if numbers were drawn, of generators that the library hands out, by what is no recorded operation."""
         for generator, state in self.undo.draws.states.items():
             if str(generator.bit_generator.state) not in {str(state), *self._states.get(generator, ())}:
-                raise RecordingError(
-                    f"{persons_line()}: the step draws random numbers by a function that is not recorded (a data set, initial "
-                    "weights, a generator's own method), and a replay would have the same ones each time; draw them outside "
-                    "and give them as an argument, or make an operation of the drawing with tn.primitive and give it "
-                    "the generator"
-                )
+                raise _unrecorded_draw(persons_line())
+
+    def refuse_any_other_draws(self) -> None:
+        """Raise, at the end of the step, also if numbers were drawn of Python's or NumPy's global generators."""
+        self.refuse_other_draws()
+        if self.undo.others.changed():
+            raise _unrecorded_draw("random or np.random")
 
     def _draw(self, forward: Callable[..., Any], args: Any, kwargs: dict[str, Any], kept: bool, state: Any) -> Any:
         """Make a call that draws random numbers; if the generator was rewound, the numbers are those that were drawn before."""
@@ -331,6 +335,14 @@ class Recorder:
                 f"{persons_line()}: which part of the array {name_of(function)} gives depends on values, and a compiled step "
                 "has fixed ones; give it integers that are no array, or use np.take"
             )
+
+
+def _unrecorded_draw(where: str) -> RecordingError:
+    return RecordingError(
+        f"{where}: the step draws random numbers by a function that is not recorded (a data set, initial weights, a "
+        "generator's own method), and a replay would have the same ones each time; draw them outside and give them as an "
+        "argument, or make an operation of the drawing with tn.primitive and give it the generator"
+    )
 
 
 def _only(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

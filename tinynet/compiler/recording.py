@@ -1,6 +1,6 @@
 """One run of a step under the recorder, and what is needed to repeat it: the program, its results, and what it depends on."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from tinynet.compiler.program import Array, Buffer, Call, Program, View, copy_to
 from tinynet.compiler.recorded import Recorded
 from tinynet.compiler.recorder import Recorder
 from tinynet.compiler.signature import SHARED_ARGUMENT, is_array, objects_in
+from tinynet.compiler.surroundings import SurroundingArrays, generator_of, values_around
 from tinynet.compiler.undo import Undo
 from tinynet.errors import RecordingError
 from tinynet.mode import MODE, Mode
@@ -211,6 +212,9 @@ def _result(x: Any, recorder: Recorder, outputs: list[View]) -> Any:
             f"the step returns a {type(x).__name__}, which goes on running after it; a compiled step returns arrays, "
             "tensors, numbers, and containers of them"
         )
+    if isinstance(x, Coroutine):
+        x.close()
+        raise RecordingError("the step is an async function, which has not run when it returns; compile what it awaits")
     array = x._array if isinstance(x, Tensor) else x
     if isinstance(x, Tensor) and x.requires_grad and x.is_leaf:
         return x
@@ -227,7 +231,7 @@ def _result(x: Any, recorder: Recorder, outputs: list[View]) -> Any:
     if type(array) is Recorded:
         outputs.append(array.place)
         return Result(len(outputs) - 1, kind)
-    if any(type(getattr(value, "_array", value)) is Recorded for value in attributes(x).values()):
+    if any(type(getattr(value, "_array", value)) is Recorded for _, value in leaves(attributes(x))):
         raise RecordingError(
             f"the step returns a {type(x).__name__}, which holds arrays, and a replay would not make another one; return "
             "arrays, tensors and numbers, singly or in tuples, lists and dicts"
@@ -265,6 +269,7 @@ def record(
             _refuse_kept(made)
         except RecordingError:
             undo.rewind()
+            undo.others.rewind()
             raise
     recording.settle(set(map(id, known)))
     return recording
@@ -289,6 +294,7 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 
     for owner in objects_in((args, kwargs)):
         recorder.depends(owner)
+    _look_around(step, args, kwargs, recorder)
     token = MODE.set(Mode(MODE.get().grad, recorder))
     try:
         result = step(*mapped(taken, args), **mapped(taken, kwargs))
@@ -300,7 +306,7 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         if any(buffer.array is root for buffer in recorder.undo.arrays for root in roots):
             raise RecordingError(SHARED_ARGUMENT)
         recorder.watch.check_all()
-        recorder.refuse_other_draws()
+        recorder.refuse_any_other_draws()
         return Recording(recorder, arguments, result)
     except BaseException:
         released([x for x in (reference() for reference in recorder.made) if x is not None])
@@ -308,6 +314,18 @@ def _recorded(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     finally:
         MODE.reset(token)
         _unwrap(recorder)
+
+
+def _look_around(step: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], recorder: Recorder) -> None:
+    """Have the recorder know of the arrays that the code of a step refers to, and of generators that it may draw from."""
+    around = values_around(step)
+    arrays = [(place, x) for place, x in around if isinstance(x, Tensor | np.ndarray)]
+    if arrays:
+        recorder.guards[SurroundingArrays] = SurroundingArrays(arrays)
+    for _, x in (*around, *leaves((args, kwargs))):
+        generator = generator_of(x)
+        if generator is not None:
+            recorder.undo.draws.note(generator, is_default=False)
 
 
 def _twin(x: Tensor, array: Any) -> Tensor:

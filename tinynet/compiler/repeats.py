@@ -68,6 +68,8 @@ class _Comparison:
             return "" if _same_function(a, b) else f"another function {_spoken(a)} in each run"
         if _equal(a, b):
             return ""
+        if getattr(type(a), "__eq__", None) is object.__eq__:
+            return f"another {type(a).__name__} in each run; make it once, outside of the step"
         return f"the Python value {a!r} in one run, {b!r} in another; give what changes as an argument, as an array"
 
     def _of_views(self, a: View, b: View) -> str:

@@ -35,9 +35,13 @@ def signature(x: Any) -> Any:
     if isinstance(x, list | tuple):
         return type(x), tuple(map(signature, x))
     if isinstance(x, dict):
-        return type(x), tuple((key, signature(item)) for key, item in x.items())
+        return type(x), tuple((signature(key), signature(item)) for key, item in x.items())
+    if isinstance(x, frozenset):
+        return type(x), frozenset(map(signature, x))
     if isinstance(x, float):
-        return float, x.hex()  # which tells -0.0 from 0.0
+        return type(x), x.hex()  # which tells -0.0 from 0.0
+    if isinstance(x, complex):
+        return type(x), x.real.hex(), x.imag.hex()
     if _is_object(x):
         return type(x), id(x)
     try:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tinynet.compiler.elsewhere import GlobalGenerators
 from tinynet.compiler.program import Array, Buffer
 from tinynet.random import Draws
 
@@ -21,6 +22,8 @@ class Undo:
         By its identity each object that a method of was called as an effect, and its attributes before that.
     draws : Draws
         The generators that were used, and the states that they were in.
+    others : GlobalGenerators
+        Those that no recorded operation draws from; after a step that did not draw from them there is nothing to put back.
     """
 
     def __init__(self, draws: Draws) -> None:
@@ -28,6 +31,7 @@ class Undo:
         self.gradients: dict[Any, Any] = {}
         self.actors: dict[int, tuple[Any, dict[str, Any]]] = {}
         self.draws = draws
+        self.others = GlobalGenerators()
 
     def rewind(self) -> None:
         """Put it back."""

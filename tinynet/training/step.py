@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from tinynet.errors import RecordingError, ShapeError
+from tinynet.mode import MODE
 from tinynet.nn.module import Module
 from tinynet.revision import REVISION
 from tinynet.rules import primitive
@@ -47,7 +48,7 @@ class Step:
     def __init__(
         self, model: Module, loss: Any, optimizer: Any, before_update: Sequence[Callable[[], Any]], compile: Compile
     ) -> None:
-        self.loss = 0.0
+        self._last_loss = 0.0
         self._model = model
         self._loss_function = loss
         self._optimizer = optimizer
@@ -81,6 +82,12 @@ class Step:
             warnings.warn(f"the training step is not compiled: {error}", RuntimeWarning, stacklevel=4)
         return self._update(x, y)
 
+    @property
+    def loss(self) -> float:
+        if MODE.get().recorder is not None:
+            raise RecordingError("a callback looks at the loss within the training step; look at it in on_batch_end")
+        return self._last_loss
+
     def __repr__(self) -> str:
         if self._obstacle:
             return f"<training step, not compiled: {self._obstacle}>"
@@ -100,9 +107,9 @@ class Step:
         return prediction
 
     def _see_loss(self, loss: Array) -> None:
-        self.loss = float(loss.item())
-        if not isfinite(self.loss):
-            raise NotFinite(f"the loss is {self.loss}")
+        self._last_loss = float(loss.item())
+        if not isfinite(self._last_loss):
+            raise NotFinite(f"the loss is {self._last_loss}")
 
     def _look(self) -> None:
         """See whether something keeps the step from being compiled, again whenever a part of it has changed."""
@@ -113,7 +120,7 @@ class Step:
         if not self._obstacle and self._compiled is None:
             from tinynet.compiler import Compiled  # not before it is needed: it takes a while to load
 
-            self._compiled = Compiled(self._update, check=False)
+            self._compiled = Compiled(self._update, check=False, name="the training step")
 
     def _what_is_not_ours(self) -> str:
         """Code that may do more than compute, of which two runs cannot tell whether it is the same each time."""

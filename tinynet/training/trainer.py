@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.graph import no_grad
+from tinynet.mode import MODE, depends
 from tinynet.nn.module import Module
 from tinynet.random import as_generator
+from tinynet.revision import revised
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback
 from tinynet.training.feed import Feed, feed, floating_dtype
@@ -119,7 +121,8 @@ class Trainer:
                 raise TypeError(f"Trainer: {callback!r} is no Callback; give an instance of a subclass of tn.training.Callback")
         self.rng = as_generator(None).spawn(1)[0] if rng is None else as_generator(rng)
         self.history = History(())
-        self.epoch = self.batch = 0
+        self._epoch = self._batch = 0
+        self._is_followed = False  # whether a compiled step depends on them
         self.stop_training = False
         self._compile: Compile = compile
         self._set_out()
@@ -129,6 +132,34 @@ class Trainer:
                 "Trainer: the optimizer holds none of the model's parameters, so it would train something else; "
                 "make it of model.parameters(), after the model"
             )
+
+    @property
+    def epoch(self) -> int:
+        return self._told("_epoch")
+
+    @epoch.setter
+    def epoch(self, value: int) -> None:
+        self._tell("_epoch", value)
+
+    @property
+    def batch(self) -> int:
+        return self._told("_batch")
+
+    @batch.setter
+    def batch(self, value: int) -> None:
+        self._tell("_batch", value)
+
+    def _told(self, name: str) -> int:
+        if MODE.get().recorder is not None:
+            depends(self, name)
+            self._is_followed = True
+        value: int = vars(self)[name]
+        return value
+
+    def _tell(self, name: str, value: int) -> None:
+        vars(self)[name] = value
+        if self._is_followed:
+            revised()
 
     def _set_out(self) -> None:
         """Be without what is made in the training, for the arrays that there are."""
