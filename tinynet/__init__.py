@@ -32,7 +32,6 @@ from tinynet.rules.compositions import (
     softsign,
     tanhshrink,
 )
-from tinynet.rules.describe import describe
 from tinynet.rules.special import erf
 from tinynet.tensor import Tensor, tensor
 from tinynet.training import History, Trainer
@@ -40,6 +39,7 @@ from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad
 
 if TYPE_CHECKING:
     from tinynet.compiler import compile
+    from tinynet.rules.describe import describe
 
 __version__ = "0.1.0"
 
@@ -55,12 +55,15 @@ __all__ = [
 ]  # fmt: skip
 
 
+_LATER = {"compile": "tinynet.compiler", "describe": "tinynet.rules.describe"}
+
+
 def __getattr__(name: str) -> Any:
     # a third of the import, and not what every program needs
     from importlib import import_module
 
     if name == "testing":
         return import_module("tinynet.testing")
-    if name == "compile":
-        return import_module("tinynet.compiler").compile
+    if name in _LATER:
+        return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")
