@@ -318,7 +318,6 @@ MODULES = [
     (modules.GELU(), "GELU(approximate='none')", F.gelu),
     (modules.GELU(approximate="tanh"), "GELU(approximate='tanh')", lambda x: F.gelu(x, "tanh")),
     (modules.SiLU(), "SiLU()", F.silu),
-    (modules.Swish(2.0), "Swish(beta=2, learn=False)", lambda x: F.swish(x, 2.0)),
     (modules.Mish(), "Mish()", F.mish),
     (modules.Softplus(3.0), "Softplus(beta=3.0)", lambda x: F.softplus(x, 3.0)),
     (modules.Sigmoid(), "Sigmoid()", F.sigmoid),
@@ -347,51 +346,13 @@ def test_modules_are_their_functions(module, text, function):
 
 
 def test_every_module_is_tested():
-    tested = {type(module).__name__ for module, _, _ in MODULES} | {"PReLU"}
+    tested = {type(module).__name__ for module, _, _ in MODULES}
     assert tested == set(modules.__all__)
-
-
-def test_learned_swish():
-    module = modules.Swish(beta=1.5, learn=True)
-    assert repr(module) == "Swish(beta=1.5, learn=True)  # 1 parameters"
-    x = np.random.default_rng(6).normal(size=(3, 4))
-    module(x).sum().backward()
-    s = F.sigmoid(1.5 * x)
-    assert module.beta.grad == pytest.approx(np.sum(x * x * s * (1 - s)), rel=1e-14)
-
-
-@pytest.mark.parametrize(("channels", "shape"), [(1, (4,)), (1, (2, 3, 4)), (3, (2, 3)), (3, (2, 3, 4)), (3, (2, 3, 4, 3))])
-def test_prelu_is_that_of_torch(channels, shape):
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(7)
-    x, v = rng.normal(size=shape), rng.normal(size=shape)
-    module = modules.PReLU(channels, init=0.3)
-    ours = tn.tensor(x, requires_grad=True)
-    y = module(ours)
-    y.backward(v)
-    other = torch.nn.PReLU(channels, init=0.3, dtype=torch.float64)
-    theirs = torch.tensor(x, requires_grad=True)
-    expected = other(theirs)
-    expected.backward(torch.tensor(v))
-    np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-14)
-    np.testing.assert_allclose(ours.grad, theirs.grad.numpy(), rtol=1e-14)
-    np.testing.assert_allclose(module.weight.grad, other.weight.grad.numpy(), rtol=1e-12)
-
-
-def test_prelu_of_one_axis_takes_it_for_the_channels():
-    module = modules.PReLU(2)
-    module.weight.data[:] = [0.1, 0.2]
-    np.testing.assert_allclose(module(np.array([-1.0, -1.0])).data, [-0.1, -0.2])
-    assert repr(module) == "PReLU(num_parameters=2)  # 2 parameters"
-    assert repr(pickle.loads(pickle.dumps(module)).weight) == repr(module.weight)
 
 
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: modules.PReLU(3)(np.ones((2, 4))), ShapeError, ["prelu", "(3,)", "(2, 4)", "channel"]),
-        (lambda: modules.PReLU(3)(np.ones((4, 4, 3))), ShapeError, ["prelu", "(3,)", "(4, 4, 3)"]),
-        (lambda: modules.PReLU(0), ValueError, ["num_parameters=0"]),
         (lambda: modules.GELU("erf"), ValueError, ["'erf'", "'tanh'"]),
         (lambda: F.gelu(np.ones(2), approximate="erf"), ValueError, ["'erf'", "'tanh'"]),
         (lambda: modules.Hardtanh(1.0, -1.0), ValueError, ["min_val=1.0", "max_val=-1.0"]),

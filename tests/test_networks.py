@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import tinynet as tn
-from tinynet.nn import activations
+from tinynet.nn import activations, learnable
 from tinynet.testing import gradcheck, strategies
 from tinynet.testing.strategies.clearance import clearance
 
@@ -30,10 +30,12 @@ def test_second_derivatives(network):
 
 # Networks of modules -------------------------------------------------------------------------------------------------
 
-LAYERS = {name: getattr(activations, name) for name in activations.__all__}
+LAYERS = {name: getattr(tn.nn, name) for name in (*activations.__all__, *learnable.__all__)}
 LAYERS |= {
     "PReLU of channels": lambda: tn.nn.PReLU(4),
-    "Swish that learns": lambda: tn.nn.Swish(beta=0.7, learn=True),
+    "Swish that learns": lambda: tn.nn.Swish(beta=0.7, learn=True, num_parameters=4),
+    "APL of channels": lambda: tn.nn.APL(3, 4),
+    "KANLinear": lambda: tn.nn.KANLinear(4, 4, rng=0),
     "GELU by tanh": lambda: tn.nn.GELU(approximate="tanh"),
     "Softplus(3)": lambda: tn.nn.Softplus(beta=3.0),
     "Identity": tn.nn.Identity,

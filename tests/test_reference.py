@@ -25,7 +25,8 @@ VERSION = ".".join(np.__version__.split(".")[:2])
 FAMILIES = [  # in reading order
     "elementwise", "choices", "special", "activations", "compositions", "reductions", "statistics", "quantiles",
     "accumulations", "differences", "products", "matrixparts", "norms", "inverses", "determinants", "decompositions",
-    "shapes", "joining", "indexing", "ordering", "signals", "polynomials", "losses", "layers",
+    "shapes", "joining", "indexing", "ordering", "signals", "polynomials", "splines", "losses", "layers",
+    "convolutions", "normalization",
 ]  # fmt: skip
 HEAD = """# Operations with a derivative
 

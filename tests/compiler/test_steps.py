@@ -21,7 +21,8 @@ LARGEST_DIFFERENCE = {np.float64: 1e-9, np.float32: 1e-2}
 ACTIVATIONS = [
     nn.ELU, nn.GELU, nn.SELU, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid, nn.LogSoftmax, nn.Mish,
     nn.PReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Sigmoid, nn.Sin, nn.Softmax, nn.Softplus, nn.Softsign, nn.Square, nn.Swish,
-    nn.Tanh, nn.Tanhshrink, lambda: nn.Swish(1.5, learn=True), lambda: nn.GELU("tanh"), lambda: nn.Sin(2.0), nn.Identity,
+    nn.Tanh, nn.Tanhshrink, lambda: nn.Swish(1.5, learn=True), nn.APL,
+    lambda: nn.GELU("tanh"), lambda: nn.Sin(2.0), nn.Identity,
 ]  # fmt: skip
 
 OPTIMIZERS = {

@@ -1,18 +1,19 @@
-"""Activation functions as modules, under PyTorch's names; the functions are in `tinynet.nn.functional`."""
+"""Activation functions as modules, under PyTorch's names; the functions are in `tinynet.nn.functional`.
+
+Those whose shape is learned are in `tinynet.nn.learnable`.
+"""
 
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tinynet.dtypes import get_default_dtype
 from tinynet.nn import functional
 from tinynet.nn.module import Module
-from tinynet.nn.parameter import Parameter
 
 __all__ = [
-    "ELU", "GELU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "PReLU",
-    "ReLU", "ReLU6", "SiLU", "Sigmoid", "Sin", "Softmax", "Softplus", "Softsign", "Square", "Swish", "Tanh", "Tanhshrink",
+    "ELU", "GELU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "ReLU",
+    "ReLU6", "SiLU", "Sigmoid", "Sin", "Softmax", "Softplus", "Softsign", "Square", "Tanh", "Tanhshrink",
 ]
 
 
@@ -228,41 +229,6 @@ class LeakyReLU(_Activation):
         self.negative_slope = negative_slope
 
 
-class PReLU(_Activation):
-    """x where x > 0, else weight · x with learned weights (He et al. 2015, "Delving deep into rectifiers").
-
-    Parameters
-    ----------
-    num_parameters : int
-        One slope for all, or one for each channel (axis 1, or the only axis).
-    init : float
-        What the slopes start from.
-
-    Attributes
-    ----------
-    weight : Parameter, shape (num_parameters,)
-        Of the default dtype.
-
-    Examples
-    --------
-    >>> import numpy as np, tinynet as tn
-    >>> tn.nn.PReLU()(np.array([-1.0, 2.0])).data
-    array([-0.25,  2.  ])
-    """
-
-    function = functional.prelu
-    options = ("weight",)
-
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        if num_parameters < 1:
-            raise ValueError(f"PReLU: num_parameters={num_parameters} must be at least 1")
-        self.weight = Parameter(np.full(num_parameters, init, get_default_dtype()))
-
-    def extra_repr(self) -> str:
-        """The number of slopes."""
-        return f"num_parameters={self.weight.size}"
-
-
 class ELU(_Activation):
     """x where x > 0, else alpha · (exp(x) - 1) (Clevert, Unterthiner & Hochreiter 2016).
 
@@ -307,40 +273,6 @@ class GELU(_Activation):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"GELU: approximate={approximate!r} is unknown; it is 'none' or 'tanh'")
         self.approximate = approximate
-
-
-class Swish(_Activation):
-    """x · sigmoid(beta · x) (Ramachandran, Zoph & Le 2017, "Searching for activation functions").
-
-    Parameters
-    ----------
-    beta : float
-        The sharpness: 0 gives x/2, and ∞ the relu.
-    learn : bool
-        Whether beta is a parameter, trained like any other.
-
-    Attributes
-    ----------
-    beta : float, or Parameter of shape ()
-
-    Examples
-    --------
-    >>> import numpy as np, tinynet as tn
-    >>> tn.nn.Swish(beta=2.0)(np.array([-1.0, 1.0]))
-    array([-0.11920292,  0.88079708])
-    >>> [name for name, _ in tn.nn.Swish(learn=True).named_parameters()]
-    ['beta']
-    """
-
-    function = functional.swish
-    options = ("beta",)
-
-    def __init__(self, beta: float = 1.0, learn: bool = False) -> None:
-        self.beta = Parameter(np.array(beta, get_default_dtype())) if learn else beta
-
-    def extra_repr(self) -> str:
-        """The value of beta, and whether it is learned."""
-        return f"beta={float(self.beta):.4g}, learn={isinstance(self.beta, Parameter)}"
 
 
 class Softplus(_Activation):

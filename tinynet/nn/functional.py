@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import ShapeError
+from tinynet.nn.attention import scaled_dot_product_attention
+from tinynet.nn.channels import per_channel
 from tinynet.nn.classification import cross_entropy, nll_loss
+from tinynet.nn.convolution import conv1d, conv2d
 from tinynet.nn.lossparts import elementwise, pair, reduced, values, weights
+from tinynet.nn.normalization import layer_norm
 from tinynet.rules.activations import (
     elu,
     hardtanh,
@@ -45,10 +49,11 @@ from tinynet.rules.losses import (
 )
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "elu", "gelu",
-    "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "l1_loss", "leaky_relu", "linear", "log_softmax", "logsigmoid",
-    "mish", "mse_loss", "nll_loss", "prelu", "relu", "relu6", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax",
-    "softplus", "softsign", "swish", "tanhshrink",
+    "apl", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d", "cross_entropy", "elu",
+    "gelu", "hardsigmoid", "hardswish", "hardtanh", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "mish", "mse_loss", "nll_loss", "prelu", "relu", "relu6",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "softmax", "softplus", "softsign",
+    "swish", "tanhshrink",
 ]
 
 
@@ -81,14 +86,41 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> tn.nn.functional.prelu(np.array([[-1.0, -1.0]]), np.array([0.1, 0.2]))
     array([[-0.1, -0.2]])
     """
-    if weight.size == 1:
-        return leaky_relu(x, weight)
-    if weight.shape != (x.shape[1:2] if x.ndim > 1 else x.shape):
-        raise ShapeError(
-            f"prelu: weights of shape {weight.shape} for an input of shape {x.shape}; give one weight, or one for each channel "
-            f"(axis 1, or the only axis)"
-        )
-    return leaky_relu(x, weight if x.ndim <= 2 else np.reshape(weight, (-1, *[1] * (x.ndim - 2))))
+    return leaky_relu(x, per_channel("prelu", weight, x))
+
+
+def apl(x: Any, a: Any, b: Any) -> Any:
+    """max(0, x) + Σₛ aₛ · max(0, bₛ - x), an adaptive piecewise linear function.
+
+    Agostinelli et al. 2015, "Learning activation functions to improve deep neural networks".
+
+    Parameters
+    ----------
+    x : array or Tensor, shape (N, C, ...) or (C,)
+        The input.
+    a, b : array or Tensor, shape (S, 1) or (S, C)
+        What the slope loses left of each hinge, and the hinges, S of them for all channels or for each.
+
+    Returns
+    -------
+    array or Tensor
+        Of the shape of `x`. The derivative at 0 and at the hinges is that without the term which bends there.
+
+    Raises
+    ------
+    ShapeError
+        If `a` or `b` has not two axes, or there are several functions, and not as many as channels.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> tn.nn.functional.apl(np.array([-3.0, 0.0, 2.0]), np.array([[0.5], [-1.0]]), np.array([[0.0], [1.0]]))
+    array([-2.5, -1. ,  2. ])
+    """
+    if not a.ndim == b.ndim == 2:
+        raise ShapeError(f"apl: a of shape {a.shape}, b of shape {b.shape}; each is (hinges, 1) or (hinges, channels)")
+    bends = per_channel("apl", a, x) * relu(per_channel("apl", b, x) - x)
+    return relu(x) + np.sum(bends, axis=0)
 
 
 # Regression losses ---------------------------------------------------------------------------------------------------

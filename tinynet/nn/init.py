@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
+from tinynet.nn.parameter import StackedParameter
 from tinynet.random import as_generator
 from tinynet.tensor import Tensor
 
@@ -318,6 +319,8 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
     """How many inputs an output of the layer has, and how many outputs an input."""
     if tensor.ndim < 2:
         raise ShapeError(f"a tensor of shape {tensor.shape} has no fans: a weight is (out, in, ...); for a bias take uniform_")
+    if isinstance(tensor, StackedParameter):
+        raise ShapeError(f"a weight of {tensor.shape[0]} members has no fans; initialise the models before they are stacked")
     n_out, n_in, *field = tensor.shape
     return n_in * math.prod(field), n_out * math.prod(field)
 

@@ -29,8 +29,12 @@ class _Loss(Module):
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss of the prediction `input` with the target."""
+        return self.reduced(input, target, self.reduction)
+
+    def reduced(self, input: Any, target: Any, reduction: str) -> Any:
+        """The loss, reduced in another way."""
         options = {name: getattr(self, name) for name in self.options}
-        return type(self).function(input, target, **options, reduction=self.reduction)
+        return type(self).function(input, target, **options, reduction=reduction)
 
     def extra_repr(self) -> str:
         """The options that are set; weights by their shape."""

@@ -3,6 +3,7 @@
 from tinynet.rules import (
     activations,
     choices,
+    convolutions,
     decompositions,
     determinants,
     differences,
@@ -12,6 +13,7 @@ from tinynet.rules import (
     layers,
     losses,
     matrixparts,
+    normalization,
     norms,
     ordering,
     polynomials,
@@ -20,6 +22,7 @@ from tinynet.rules import (
     shapes,
     signals,
     special,
+    splines,
     statistics,
 )
 from tinynet.rules.accumulations import ACCUMULATIONS
@@ -47,6 +50,7 @@ __all__ = [
     "activations",
     "called",
     "choices",
+    "convolutions",
     "decompositions",
     "determinants",
     "differences",
@@ -59,6 +63,7 @@ __all__ = [
     "losses",
     "matrixparts",
     "name_of",
+    "normalization",
     "norms",
     "ordering",
     "polynomials",
@@ -71,5 +76,6 @@ __all__ = [
     "shapes",
     "signals",
     "special",
+    "splines",
     "statistics",
 ]

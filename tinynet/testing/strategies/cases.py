@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinynet.rules import COMPOSED, TABLE, Interval, Primitive, Rule, name_of
-from tinynet.testing.strategies import matrices, moves, orders, statistics, values
+from tinynet.testing.strategies import layers, matrices, moves, orders, statistics, values
 from tinynet.testing.strategies.arrays import arrays, bounds, broadcastable_shapes, clear_of_kinks
 from tinynet.testing.strategies.calls import Call
 
@@ -61,7 +61,7 @@ def cases(operation: Callable[..., Any] | Rule) -> st.SearchStrategy[Call]:
     )
 
 
-_LISTED = values.CASES | moves.CASES | statistics.CASES | matrices.CASES | orders.CASES
+_LISTED = values.CASES | moves.CASES | statistics.CASES | matrices.CASES | orders.CASES | layers.CASES
 
 
 @cache

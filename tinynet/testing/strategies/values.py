@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinynet.rules import TABLE, Interval, activations, elementwise, layers, losses, reductions, special
+from tinynet.rules import TABLE, Interval, activations, elementwise, layers, losses, reductions, special, splines
 from tinynet.rules.table import REAL
 from tinynet.testing.strategies.arrays import arrays, broadcastable_shapes, clear_of_kinks, shapes
 from tinynet.testing.strategies.calls import Call, Cases, axes_of, axis_of, spelled
@@ -50,6 +50,15 @@ def _of_one_array(draw: st.DrawFn, fun: Any) -> Call:
 @CASES.of(special.sinc_derivative, special.i0_derivative)
 def _of_an_order(draw: st.DrawFn, fun: Any) -> Call:
     return spelled(draw, {"x": draw(arrays(shapes())), "order": draw(st.integers(0, 4))})
+
+
+@CASES.of(splines.bspline_basis)
+def _bspline_basis(draw: st.DrawFn, fun: Any) -> Call:
+    order, shape = draw(st.integers(0, 3)), draw(shapes())
+    gaps = draw(arrays((order + draw(st.integers(2, 5)), *draw(st.sampled_from([(), shape[-1:]]))), domain=Interval(0.4, 1.6)))
+    knots = np.cumsum(gaps, axis=0) - 3.0
+    x = draw(arrays(shape, avoid=partial(TABLE[fun].kinks, knots=knots, order=order)))  # type: ignore[misc,arg-type]
+    return spelled(draw, {"x": x, "knots": knots.tolist()} | ({} if order == 3 and draw(st.booleans()) else {"order": order}))
 
 
 @CASES.of(np.heaviside)

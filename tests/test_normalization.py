@@ -1,0 +1,201 @@
+"""Normalisations: values, gradients, running averages against torch's; what the formulas imply; shapes; errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet.errors import ShapeError
+from tinynet.nn import BatchNorm1d, LayerNorm
+from tinynet.nn.functional import layer_norm
+from tinynet.testing import gradcheck
+
+
+def as_torch(torch, layer, *args, **keywords):
+    """The layer of torch with the options and the state of ours."""
+    theirs = getattr(torch.nn, type(layer).__name__)(*args, **keywords, dtype=torch.float64)
+    assert list(layer.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict({key: torch.from_numpy(np.asarray(x)) for key, x in layer.state_dict().items()})
+    return theirs
+
+
+def drawn_parameters(layer, rng):
+    for x in layer.parameters():
+        x.data[...] = rng.standard_normal(x.shape)
+
+
+def compare(torch, ours, theirs, x, rng):
+    """Value and gradients at `x`, for a random cotangent."""
+    leaf, theirs_leaf = tn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, expected = ours(leaf), theirs(theirs_leaf)
+    cotangent = rng.standard_normal(x.shape)
+    y.backward(cotangent)
+    expected.backward(torch.from_numpy(cotangent))
+    found = [y.data, leaf.grad, *(p.grad for p in ours.parameters())]
+    for a, b in zip(found, [expected, theirs_leaf.grad, *(p.grad for p in theirs.parameters())], strict=True):
+        np.testing.assert_allclose(a, b.detach().numpy(), rtol=1e-10, atol=1e-10, strict=True)
+
+
+# LayerNorm -------------------------------------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_layer_norm_is_torchs(data):
+    torch = pytest.importorskip("torch")
+    shape = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=3).map(tuple))
+    batch = data.draw(st.lists(st.integers(0, 3), max_size=2).map(tuple))
+    keywords = {
+        "eps": data.draw(st.sampled_from([1e-5, 0.1])), "elementwise_affine": data.draw(st.booleans()),
+        "bias": data.draw(st.booleans()),
+    }  # fmt: skip
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    normalized = shape[0] if len(shape) == 1 and data.draw(st.booleans()) else shape
+    ours = LayerNorm(normalized, **keywords)
+    drawn_parameters(ours, rng)
+    theirs = as_torch(torch, ours, normalized, **keywords)
+    assert repr(ours).partition("  #")[0] == repr(theirs)
+    compare(torch, ours, theirs, rng.standard_normal(batch + shape), rng)
+
+
+@pytest.mark.parametrize("shape", [(4,), (2, 3)])
+def test_second_derivatives_of_layer_norm(shape):
+    rng = np.random.default_rng(0)
+    x, weight, bias = rng.standard_normal((2, *shape)), rng.standard_normal(shape), rng.standard_normal(shape)
+    gradcheck(lambda x, weight, bias: layer_norm(x, shape, weight, bias, eps=0.1), [x, weight, bias], order=2)
+
+
+def test_a_new_layer_norm_gives_mean_0_and_variance_1():
+    y = LayerNorm((3, 5))(np.random.default_rng(0).standard_normal((4, 3, 5)) * 7 + 3).data
+    np.testing.assert_allclose(y.mean(axis=(1, 2)), 0, atol=1e-12)
+    np.testing.assert_allclose(y.var(axis=(1, 2)), 1, atol=1e-5)
+
+
+def test_layer_norm_does_not_see_scale_or_shift():
+    """So it is not linear: the norm of 2x is the norm of x, not twice that."""
+    x = np.random.default_rng(0).standard_normal((4, 6))
+    once, twice, shifted = (layer_norm(z, 6, eps=0.0) for z in (x, 2 * x, x + 5))
+    np.testing.assert_array_equal(twice, once)
+    np.testing.assert_allclose(shifted, once, rtol=1e-12)
+
+
+def test_a_constant_sample_is_finite():
+    x = tn.tensor(np.full((2, 4), 3.0), requires_grad=True)
+    y = layer_norm(x, 4)
+    y.backward(np.array([[1.0, 0.0, 2.0, -1.0]] * 2))
+    np.testing.assert_array_equal(y.data, 0.0)
+    assert np.all(np.isfinite(x.grad))
+
+
+def test_large_numbers_keep_their_differences():
+    x = np.array([[0.0, 1.0, 2.0]], np.float32)
+    np.testing.assert_allclose(layer_norm(x + np.float32(2**20), 3), layer_norm(x, 3), rtol=1e-6)
+
+
+def test_integers_are_normalised_as_floats():
+    np.testing.assert_array_equal(layer_norm([[1, 2, 3]], 3), layer_norm(np.array([[1.0, 2.0, 3.0]]), 3))
+
+
+@pytest.mark.parametrize(
+    ("x", "args", "words"),
+    [
+        ((2, 4), (3,), r"\(2, 4\).*normalised shape \(3,\)"),
+        ((4,), ((2, 4),), r"\(4,\).*normalised shape \(2, 4\)"),
+        ((), (1,), r"\(\).*normalised shape \(1,\)"),
+        ((2, 4), (4, np.ones(3)), r"weight and bias \(3,\) and None"),
+        ((2, 4), (4, None, np.ones((1, 4))), r"weight and bias None and \(1, 4\)"),
+    ],
+)
+def test_shapes_that_layer_norm_refuses(x, args, words):
+    with pytest.raises(ShapeError, match=f"layer_norm: .*{words}"):
+        layer_norm(np.ones(x), *args)
+
+
+@pytest.mark.parametrize("shape", [0, (), (2, 0), -1])
+def test_a_normalised_shape_is_positive(shape):
+    with pytest.raises(ValueError, match=r"layer_norm: normalized_shape=.* must be a positive length"):
+        LayerNorm(shape)
+
+
+# BatchNorm1d -----------------------------------------------------------------------------------------------------------
+
+
+@given(data=st.data())
+def test_batch_norm_is_torchs(data):
+    torch = pytest.importorskip("torch")
+    c = data.draw(st.integers(1, 4))
+    keywords = {
+        "eps": data.draw(st.sampled_from([1e-5, 0.1])), "momentum": data.draw(st.sampled_from([0.1, 0.7, None])),
+        "affine": data.draw(st.booleans()), "track_running_stats": data.draw(st.booleans()),
+    }  # fmt: skip
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    ours = BatchNorm1d(c, **keywords)
+    drawn_parameters(ours, rng)
+    theirs = as_torch(torch, ours, c, **keywords)
+    for training in data.draw(st.lists(st.booleans(), min_size=1, max_size=4)):
+        ours.train(training), theirs.train(training)
+        ours.zero_grad(), theirs.zero_grad()
+        length = data.draw(st.sampled_from([(), (1,), (3,)]))
+        compare(torch, ours, theirs, rng.standard_normal((data.draw(st.integers(2, 5)), c, *length)) * 3 + 1, rng)
+        for key, x in theirs.state_dict().items():
+            np.testing.assert_allclose(ours.state_dict()[key], x.numpy(), rtol=1e-10, atol=1e-10)
+            assert ours.state_dict()[key].dtype == x.numpy().dtype
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 2, 2)])
+@pytest.mark.parametrize("training", [True, False])
+def test_second_derivatives_of_batch_norm(shape, training):
+    rng = np.random.default_rng(0)
+    layer = BatchNorm1d(2, eps=0.1).train(training)
+    layer.running_mean.data[...] = [0.5, -1.0]
+    gradcheck(layer.forward, rng.standard_normal(shape), order=2)
+
+
+def test_batch_norm_in_evaluation_is_affine():
+    rng = np.random.default_rng(0)
+    layer = BatchNorm1d(3)
+    drawn_parameters(layer, rng)
+    for _ in range(5):
+        layer(rng.standard_normal((8, 3)) * 4 - 2)
+    layer.eval()
+    x, y, a = rng.standard_normal((6, 3)), rng.standard_normal((6, 3)), 0.3
+    between = a * layer(x) + (1 - a) * layer(y)
+    np.testing.assert_allclose(layer(a * x + (1 - a) * y).data, between.data, rtol=1e-12, atol=1e-12)
+    jacobian = tn.jacobian(lambda row: layer(row[None])[0])(x[0]).data
+    np.testing.assert_allclose(jacobian, np.diag(layer.weight.data / np.sqrt(layer.running_var.data + 1e-5)), rtol=1e-12)
+
+
+def test_evaluation_changes_no_average():
+    layer = BatchNorm1d(2)
+    layer(np.random.default_rng(0).standard_normal((4, 2)))
+    before = layer.state_dict()
+    layer.eval()(np.ones((1, 2)))
+    layer(np.ones((0, 2)))
+    for key, x in layer.state_dict().items():
+        np.testing.assert_array_equal(x, before[key])
+
+
+def test_the_averages_keep_their_dtype():
+    layer = BatchNorm1d(2).astype("float32")
+    layer(np.random.default_rng(0).standard_normal((4, 2)))
+    assert [x.dtype for x in layer.buffers()] == [np.float32, np.float32, np.int64]
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 4), (2, 4, 3), (2, 3, 1, 1), ()])
+def test_shapes_that_batch_norm_refuses(shape):
+    with pytest.raises(ShapeError, match=r"BatchNorm1d\(3, .*the input has shape .*; it must be \(N, 3\) or \(N, 3, L\)"):
+        BatchNorm1d(3)(np.ones(shape))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (0, 3), (1, 3, 1)])
+def test_a_batch_without_a_variance(shape):
+    layer = BatchNorm1d(3)
+    with pytest.raises(ValueError, match=r"fewer than two values a feature; use a larger batch"):
+        layer(np.ones(shape))
+    assert layer.num_batches_tracked.data == 0
+    assert layer.eval()(np.ones(shape)).shape == shape
+
+
+def test_the_number_of_features_is_positive():
+    with pytest.raises(ValueError, match="at least 1"):
+        BatchNorm1d(0)

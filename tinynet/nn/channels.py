@@ -1,0 +1,44 @@
+"""How parameters that belong to channels meet an input: `per_channel`."""
+
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import ShapeError
+
+__all__ = ["per_channel"]
+
+
+def per_channel(name: str, weight: Any, x: Any) -> Any:
+    """Numbers of channels, shaped so that they broadcast against an input.
+
+    Parameters
+    ----------
+    name : str
+        The function that an error speaks of.
+    weight : array or Tensor, shape (..., 1) or (..., C)
+        One number for all channels, or one for each; axes in front stay there.
+    x : array or Tensor, shape (N, C, ...), (C,) or ()
+        The input, with its channels on axis 1 or on its only axis.
+
+    Returns
+    -------
+    array or Tensor, shape (..., 1, C, 1, ...)
+
+    Raises
+    ------
+    ShapeError
+        If there are several numbers, and not as many as channels.
+    """
+    shape = np.shape(x)
+    count = weight.shape[-1:]
+    aligned = [1] * len(shape)
+    if count not in ((), (1,)):
+        channel = min(1, len(shape) - 1)
+        if count != shape[channel : channel + 1]:
+            raise ShapeError(
+                f"{name}: weights of shape {weight.shape} for an input of shape {shape}; give one weight, or one for each "
+                "channel (axis 1, or the only axis)"
+            )
+        aligned[channel] = count[0]
+    return np.reshape(weight, (*weight.shape[:-1], *aligned))

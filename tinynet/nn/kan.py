@@ -1,0 +1,185 @@
+"""`KANLinear`, the layer of a Kolmogorov-Arnold network: every connection has a function of its own, which is learned."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinynet.dtypes import get_default_dtype
+from tinynet.errors import ShapeError
+from tinynet.nn.functional import silu
+from tinynet.nn.init import normal_, xavier_uniform_
+from tinynet.nn.module import Module
+from tinynet.nn.parameter import Buffer, Parameter
+from tinynet.random import as_generator
+from tinynet.rules.splines import bspline_basis
+from tinynet.tensor import Tensor
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+__all__ = ["KANLinear"]
+
+
+class KANLinear(Module):
+    """yⱼ = Σᵢ φⱼᵢ(xᵢ) over the last axis, with φⱼᵢ(x) = wⱼᵢ · silu(x) + Σₖ cⱼᵢₖ · Bₖ(x) by the B-splines Bₖ of a uniform grid.
+
+    Liu et al. 2024, "KAN: Kolmogorov-Arnold networks". As there, w starts by `tinynet.nn.init.xavier_uniform_` and c from the
+    normal distribution of standard deviation 0.1, so that the splines start near 0. The grid goes on outside its range for
+    `spline_order` intervals at each end; still farther out the splines are 0, and w · silu(x) is what is left.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        The length of the last axis of the input, and of the output.
+    grid_size : int
+        The number of intervals in the range.
+    spline_order : int
+        The degree of the pieces.
+    grid_range : tuple of float
+        Where the inputs are expected; `update_grid` moves it to where they are.
+    base_activation : callable
+        What stands for silu: a function or a module.
+    rng : int, numpy.random.Generator or None
+        What the parameters are drawn from; None means the default generator.
+    dtype : dtype, optional
+        The parameters' floating dtype, the default dtype unless given.
+
+    Attributes
+    ----------
+    base_weight : Parameter, shape (out_features, in_features)
+        The w of each connection.
+    spline_weight : Parameter, shape (out_features, in_features, grid_size + spline_order)
+        The c of each connection.
+    grid : Buffer, shape (in_features, grid_size + 2 * spline_order + 1)
+        The knots for each input.
+
+    Raises
+    ------
+    ValueError
+        If a number of features or `grid_size` is less than one, `spline_order` is negative, or the range is empty.
+    ShapeError
+        When called, if the input's last axis is not `in_features` long.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> layer = tn.nn.KANLinear(2, 5, rng=0)
+    >>> layer
+    KANLinear(in_features=2, out_features=5, grid_size=5, spline_order=3)  # 90 parameters
+    >>> x = np.random.default_rng(0).uniform(-1, 1, (100, 2))
+    >>> layer(x).shape
+    (100, 5)
+    >>> curves = layer.edges(np.linspace(-1, 1, 50)[:, None])  # curves[:, j, i] is the function from input i to output j
+    >>> curves.shape
+    (50, 5, 2)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        grid_size: int = 5,
+        spline_order: int = 3,
+        grid_range: tuple[float, float] = (-1.0, 1.0),
+        base_activation: Callable[[Any], Any] = silu,
+        rng: "int | Generator | None" = None,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(f"KANLinear({in_features}, {out_features}): both numbers of features must be at least 1")
+        if grid_size < 1 or spline_order < 0:
+            raise ValueError(f"KANLinear: grid_size={grid_size} must be at least 1, and spline_order={spline_order} at least 0")
+        low, high = np.array(grid_range, float)
+        if not 0 < high - low < np.inf:
+            raise ValueError(f"KANLinear: grid_range=({low}, {high}) must be two finite numbers, the smaller one first")
+        rng = as_generator(rng)
+        dtype = get_default_dtype() if dtype is None else dtype
+        self.in_features = in_features
+        self.out_features = out_features
+        self.grid_size = grid_size
+        self.spline_order = spline_order
+        self.base_activation = base_activation
+        self.base_weight = Parameter(np.empty((out_features, in_features), dtype))
+        self.spline_weight = Parameter(np.empty((out_features, in_features, grid_size + spline_order), dtype))
+        self.grid = Buffer(self._uniform(np.full(in_features, low), np.full(in_features, high)).astype(dtype))
+        xavier_uniform_(self.base_weight, rng=rng)
+        normal_(self.spline_weight, std=0.1, rng=rng)
+
+    def forward(self, x: Any) -> Any:
+        """The layer's value for `x`, of shape (..., in_features): of shape (..., out_features)."""
+        shape = np.shape(x)
+        self._check(shape, (self.in_features,))
+        members = shape[: self.base_weight.ndim - 2]  # of a stack
+        columns = np.swapaxes(np.reshape(x, (*members, -1, self.in_features)), -1, -2)
+        grid: Any = self.grid
+        basis = bspline_basis(columns, np.moveaxis(grid, -1, 0)[..., None], self.spline_order)
+        weight = np.reshape(np.swapaxes(self.spline_weight, -1, -2), (*members, self.out_features, -1))
+        basis = np.reshape(np.moveaxis(basis, 0, -3), (*members, weight.shape[-1], -1))  # of one layer a view
+        y = self.base_weight @ self.base_activation(columns) + weight @ basis
+        return np.reshape(np.swapaxes(y, -1, -2), (*shape[:-1], self.out_features))
+
+    def edges(self, x: Any) -> Any:
+        """The function of every connection, for drawing or a penalty; summed over the last axis, the layer's value.
+
+        Parameters
+        ----------
+        x : array or Tensor, shape (..., in_features) or (..., 1)
+            Where to compute them, for each input or for all inputs alike.
+
+        Returns
+        -------
+        array or Tensor, shape (..., out_features, in_features)
+        """
+        self._check(np.shape(x), (self.in_features,), (1,))
+        basis = bspline_basis(x, self.grid.T, self.spline_order)
+        base = self.base_weight * np.expand_dims(self.base_activation(x), -2)
+        return base + np.einsum("k...i,jik->...ji", basis, self.spline_weight)
+
+    def update_grid(self, x: Any) -> None:
+        """Lay each input's grid over the range of its values, and fit the splines anew, so that the functions stay.
+
+        The coefficients are those of least squared distance from the old splines at the given inputs. An optimizer's memory
+        of their gradients belongs to the old grid.
+
+        Parameters
+        ----------
+        x : array or Tensor, shape (..., in_features)
+            Inputs of the layer.
+
+        Raises
+        ------
+        ValueError
+            If an input is always the same, or not finite; the layer then is as before.
+        """
+        x = np.asarray(x.data if isinstance(x, Tensor) else x, float)
+        self._check(x.shape, (self.in_features,))
+        columns = np.reshape(x, (-1, self.in_features)).T
+        low, high = (f(columns, axis=1, initial=edge) for f, edge in ((np.min, np.inf), (np.max, -np.inf)))
+        if not np.all(np.isfinite(high - low) & (high > low)):
+            raise ValueError(f"KANLinear.update_grid: the inputs range from {low} to {high}; each must vary, and be finite")
+        grid = self._uniform(low, high)
+        old, new = (bspline_basis(columns, knots.T[:, :, None], self.spline_order) for knots in (self.grid.data, grid))
+        values = np.swapaxes(self.spline_weight.data, 0, 1) @ np.swapaxes(old, 0, 1)  # by input, output and sample
+        self.spline_weight.data[...] = np.swapaxes(values @ np.linalg.pinv(np.swapaxes(new, 0, 1)), 0, 1)
+        self.grid.data[...] = grid
+
+    def extra_repr(self) -> str:
+        """The layer's sizes."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, grid_size={self.grid_size}, "
+            f"spline_order={self.spline_order}"
+        )
+
+    def _uniform(self, low: Any, high: Any) -> Any:
+        """Equally spaced knots for each input, that go on outside its range."""
+        steps = np.arange(-self.spline_order, self.grid_size + self.spline_order + 1)
+        return low[:, None] + steps * ((high - low) / self.grid_size)[:, None]
+
+    def _check(self, shape: tuple[int, ...], *last: tuple[int]) -> None:
+        if shape[-1:] not in last:
+            raise ShapeError(
+                f"KANLinear({self.extra_repr()}): the input has shape {shape}; its last axis must be {self.in_features} long: "
+                f"make the layer KANLinear({shape[-1] if shape else 1}, {self.out_features}), or reshape the input"
+            )

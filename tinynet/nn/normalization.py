@@ -1,0 +1,256 @@
+"""Normalisations: `layer_norm` and `LayerNorm` over the features of each sample, `BatchNorm1d` over the samples of a batch."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tinynet.dtypes import get_default_dtype
+from tinynet.errors import ShapeError
+from tinynet.graph import no_grad
+from tinynet.nn.lossparts import as_operand, values
+from tinynet.nn.module import Module
+from tinynet.nn.parameter import Buffer, Parameter
+from tinynet.rules.normalization import centred, mean_over, scaled_to_one
+
+__all__ = ["BatchNorm1d", "LayerNorm", "layer_norm"]
+
+
+def layer_norm(
+    input: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, bias: Any = None, eps: float = 1e-5
+) -> Any:
+    """(x - mean) / √(variance + eps) · weight + bias, with the mean and variance of the last axes.
+
+    Ba, Kiros & Hinton 2016, "Layer normalization". It is not linear: scaling the input leaves the result as it is, but for
+    `eps`.
+
+    Parameters
+    ----------
+    input : array or Tensor, shape (..., *normalized_shape)
+        The input.
+    normalized_shape : int or tuple of int
+        The lengths of the last axes, over which mean and variance are taken.
+    weight, bias : array or Tensor, shape normalized_shape, optional
+        What the normalised elements are multiplied by, and what is added then.
+    eps : float
+        What is added to the variance.
+
+    Returns
+    -------
+    array or Tensor
+        Of the shape of `input`.
+
+    Raises
+    ------
+    ShapeError
+        If the last axes of the input, the weight or the bias do not have the normalised shape.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> x = np.array([1.0, 2.0, 3.0])
+    >>> tn.nn.functional.layer_norm(x, 3).round(4), tn.nn.functional.layer_norm(100 * x, 3).round(4)
+    (array([-1.2247,  0.    ,  1.2247]), array([-1.2247,  0.    ,  1.2247]))
+    """
+    shape = _shape(normalized_shape)
+    x = as_operand(input)
+    if x.shape[max(x.ndim - len(shape), 0) :] != shape or any(np.shape(y) != shape for y in (weight, bias) if y is not None):
+        given = [None if y is None else np.shape(y) for y in (weight, bias)]
+        raise ShapeError(
+            f"layer_norm: the input has shape {x.shape}, weight and bias {given[0]} and {given[1]}; the input's last axes, the "
+            f"weight and the bias must have the normalised shape {shape}"
+        )
+    axes = tuple(range(-len(shape), 0))
+    return _affine(scaled_to_one(centred(x, axes), axes, eps), weight, bias)
+
+
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    x = x if weight is None else x * weight
+    return x if bias is None else x + bias
+
+
+def _shape(lengths: int | tuple[int, ...]) -> tuple[int, ...]:
+    shape = (lengths,) if isinstance(lengths, int | np.integer) else tuple(lengths)
+    if not shape or min(shape) < 1:
+        raise ValueError(f"layer_norm: normalized_shape={lengths!r} must be a positive length, or a tuple of such")
+    return shape
+
+
+class LayerNorm(Module):
+    """Normalise each sample over its features; see `tinynet.nn.functional.layer_norm` for what is computed.
+
+    Parameters
+    ----------
+    normalized_shape : int or tuple of int
+        The lengths of the input's last axes, over which mean and variance are taken.
+    eps : float
+        What is added to the variance.
+    elementwise_affine : bool
+        Whether there are a weight, which starts as ones, and a bias, which starts as zeros.
+    bias : bool
+        Whether there is a bias, if there is a weight.
+    dtype : dtype, optional
+        The parameters' floating dtype, the default dtype unless given.
+
+    Attributes
+    ----------
+    weight, bias : Parameter or None, shape normalized_shape
+
+    Raises
+    ------
+    ValueError
+        If `normalized_shape` is empty, or one of its lengths is less than one.
+    ShapeError
+        When called, if the input's last axes do not have the normalised shape.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> layer = tn.nn.LayerNorm(4)
+    >>> layer
+    LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)  # 8 parameters
+    >>> bool(np.allclose(layer(np.arange(12.0).reshape(3, 4)).data.mean(axis=-1), 0))
+    True
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | tuple[int, ...],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        dtype = get_default_dtype() if dtype is None else dtype
+        self.normalized_shape = _shape(normalized_shape)
+        self.eps = eps
+        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
+
+    def forward(self, x: Any) -> Any:
+        """The input, of shape (..., *normalized_shape), normalised."""
+        return layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.weight is not None}, "
+            f"bias={self.bias is not None}"
+        )
+
+
+class BatchNorm1d(Module):
+    """Normalise each feature over the batch: (x - mean) / √(variance + eps) · weight + bias.
+
+    In training, mean and variance are those of the batch, and running averages are kept: ``running = (1 - momentum) ·
+    running + momentum · batch``, with the unbiased variance. In evaluation (after ``model.eval()``) the running ones are
+    used, and the layer is an affine map. Ioffe & Szegedy 2015, "Batch normalization: accelerating deep network training by
+    reducing internal covariate shift".
+
+    Parameters
+    ----------
+    num_features : int
+        The number C of features.
+    eps : float
+        What is added to the variance.
+    momentum : float or None
+        The share of the new batch in the running averages; None for the plain average of all batches.
+    affine : bool
+        Whether there are a weight, which starts as ones, and a bias, which starts as zeros.
+    track_running_stats : bool
+        False for a layer without running averages, which uses those of the batch in evaluation too.
+    dtype : dtype, optional
+        The parameters' and averages' floating dtype, the default dtype unless given.
+
+    Attributes
+    ----------
+    weight, bias : Parameter or None, shape (C,)
+    running_mean, running_var : Buffer or None, shape (C,)
+    num_batches_tracked : Buffer or None, shape ()
+
+    Raises
+    ------
+    ValueError
+        If `num_features` is less than one; when called in training, if there is but one value a feature.
+    ShapeError
+        When called, if the input has another number of features, or of axes.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> layer = tn.nn.BatchNorm1d(2)
+    >>> x = np.array([[1.0, 10.0], [3.0, 30.0]])
+    >>> layer(x).data.round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> layer.running_mean.data, layer.running_var.data
+    (array([0.2, 2. ]), array([ 1.1, 20.9]))
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        dtype: npt.DTypeLike | None = None,
+    ) -> None:
+        if num_features < 1:
+            raise ValueError(f"BatchNorm1d({num_features}): the number of features must be at least 1")
+        dtype = get_default_dtype() if dtype is None else dtype
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.running_mean = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
+        self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
+        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
+
+    def forward(self, x: Any) -> Any:
+        """The input, of shape (N, C) or (N, C, L), normalised."""
+        x = as_operand(x)
+        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+            raise ShapeError(
+                f"BatchNorm1d({self.extra_repr()}): the input has shape {x.shape}; it must be (N, {self.num_features}) or "
+                f"(N, {self.num_features}, L): make it so, or the layer BatchNorm1d({x.shape[1] if x.ndim > 1 else 1})"
+            )
+        across = (-1, 1)[: x.ndim - 1]  # how the features' numbers stand beside the input
+        weight, bias = (None if y is None else y.reshape(across) for y in (self.weight, self.bias))
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            scale = 1 / np.sqrt(self.running_var.reshape(across) + self.eps)
+            scale = scale if weight is None else scale * weight
+            shift = -self.running_mean.reshape(across) * scale
+            return _affine(x, scale, shift if bias is None else shift + bias)
+        axes = (0, 2)[: x.ndim - 1]
+        if prod(x.shape) <= self.num_features:
+            raise ValueError(
+                f"BatchNorm1d({self.extra_repr()}): an input of shape {x.shape} has no variance, with fewer than two values a "
+                "feature; use a larger batch (drop_last=True leaves out a small last one), or model.eval()"
+            )
+        centre = centred(x, axes)
+        self._track(values(x), values(centre), axes)
+        return _affine(scaled_to_one(centre, axes, self.eps), weight, bias)
+
+    def _track(self, x: Any, centre: Any, axes: tuple[int, ...]) -> None:
+        """Take the batch into the running averages."""
+        if not self.training or self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        n, tracked = prod(x.shape) // self.num_features, self.num_batches_tracked
+        with no_grad():
+            tracked += 1
+            share = 1 / tracked.data if self.momentum is None else self.momentum
+            for running, batch in (
+                (self.running_mean, mean_over(x, axes)),
+                (self.running_var, mean_over(np.square(centre), axes) * (n / (n - 1))),
+            ):
+                running += share * (batch.reshape(-1) - running.data)
+
+    def extra_repr(self) -> str:
+        """The options."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.weight is not None}, "
+            f"track_running_stats={self.running_mean is not None}"
+        )
