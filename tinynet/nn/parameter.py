@@ -1,10 +1,12 @@
-"""`Parameter` and `Buffer`: the tensors that make up a module's state."""
+"""`Parameter` and `Buffer`: the tensors that make up a module's state, and those of many models at once."""
+
+from typing import Any
 
 import numpy.typing as npt
 
 from tinynet.tensor import Tensor
 
-__all__ = ["Buffer", "Parameter"]
+__all__ = ["Buffer", "Parameter", "StackedBuffer", "StackedParameter"]
 
 
 class Parameter(Tensor):
@@ -55,3 +57,86 @@ class Buffer(Tensor):
 
     def __init__(self, data: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> None:
         super().__init__(data, dtype=dtype)
+
+
+class _OfMembers:
+    """A tensor of several models, one row for each; it stays so when it is copied."""
+
+    __slots__ = ()
+
+    members: tuple[int, ...]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        twin: Any = super().__deepcopy__(memo)  # type: ignore[misc]
+        twin.members = self.members
+        return twin
+
+    def __reduce__(self) -> Any:
+        return _restored, (super().__reduce__(), self.members)
+
+
+class StackedParameter(_OfMembers, Parameter):
+    """A parameter of the members of a stack; see `tinynet.nn.stack`.
+
+    Parameters
+    ----------
+    data : array_like
+        The values, the members along the first axis.
+    members : tuple of int
+        The numbers of the members that the rows belong to.
+    requires_grad : bool
+        False freezes the parameter.
+
+    Attributes
+    ----------
+    members : tuple of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinynet.nn.parameter import StackedParameter
+    >>> StackedParameter(np.ones((2, 3)), (0, 1)).members
+    (0, 1)
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self, data: npt.ArrayLike, members: tuple[int, ...], requires_grad: bool = True) -> None:
+        super().__init__(data, requires_grad)
+        self.members = members
+
+
+class StackedBuffer(_OfMembers, Buffer):
+    """A buffer of the members of a stack, as `StackedParameter` is a parameter.
+
+    Parameters
+    ----------
+    data : array_like
+        The values, the members along the first axis.
+    members : tuple of int
+        The numbers of the members that the rows belong to.
+
+    Attributes
+    ----------
+    members : tuple of int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from tinynet.nn.parameter import StackedBuffer
+    >>> StackedBuffer(np.ones((2, 3)), (4, 5)).members
+    (4, 5)
+    """
+
+    __slots__ = ("members",)
+
+    def __init__(self, data: npt.ArrayLike, members: tuple[int, ...]) -> None:
+        super().__init__(data)
+        self.members = members
+
+
+def _restored(reduced: Any, members: tuple[int, ...]) -> Any:
+    make, arguments = reduced
+    tensor = make(*arguments)
+    tensor.members = members
+    return tensor

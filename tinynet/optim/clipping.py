@@ -1,11 +1,13 @@
 """Clipping of gradients, by their common norm or value by value."""
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from tinynet.mode import meet
+from tinynet.nn.parameter import StackedParameter
 from tinynet.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
@@ -18,7 +20,8 @@ def clip_grad_norm_(
 ) -> Any:
     """Scale all gradients by one factor, so that their norm, as of one long vector, is at most `max_norm`.
 
-    The factor is ``min(1, max_norm / (norm + 1e-6))``, as torch's.
+    The factor is ``min(1, max_norm / (norm + 1e-6))``, as torch's. Of a stack (`tinynet.nn.stack`) each member's gradients are
+    scaled by a factor of their own, as if the member were alone.
 
     Parameters
     ----------
@@ -33,13 +36,13 @@ def clip_grad_norm_(
 
     Returns
     -------
-    numpy.float64
-        The norm before clipping, computed in float64 without overflow.
+    numpy.float64, or ndarray of shape (m,)
+        The norm before clipping, computed in float64 without overflow; of a stack that of each member.
 
     Raises
     ------
     ValueError
-        If `max_norm` is negative or `norm_type` is not positive.
+        If `max_norm` is negative or `norm_type` is not positive, or some of the parameters are of a stack and others are not.
     RuntimeError
         If the norm is not finite and `error_if_nonfinite` is set; nothing was changed then.
 
@@ -58,15 +61,18 @@ def clip_grad_norm_(
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type must be positive, got {norm_type}")
     pairs = _with_gradients(parameters)
-    norm = _norm([g for _, g in pairs], norm_type)
-    if error_if_nonfinite and not np.isfinite(norm):
+    owners = [p.members if isinstance(p, StackedParameter) else None for p, _ in pairs]
+    gradients = [g for _, g in pairs]
+    norm = _norm(_by_member(gradients, owners) if any(owners) else _flat(gradients), norm_type)
+    if error_if_nonfinite and not np.all(np.isfinite(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {norm}; look for the loss or layer that overflowed, or set "
             "error_if_nonfinite=False"
         )
     factor = np.minimum(max_norm / (norm + 1e-6), 1.0)  # which stays NaN for a NaN
-    for p, g in pairs:
-        p.grad = (g * factor.astype(g.dtype))[...]  # a new array: a person may have given one to several parameters
+    for (p, g), members in zip(pairs, owners, strict=True):
+        own = factor if members is None else factor[list(members)].reshape(-1, *[1] * (g.ndim - 1))
+        p.grad = (g * own.astype(g.dtype))[...]  # a new array: a person may have given one to several parameters
     return norm
 
 
@@ -106,14 +112,39 @@ def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor,
     return [(p, p.grad) for p in tensors if p.grad is not None]
 
 
-def _norm(arrays: list[Array], order: float) -> Any:
-    """The norm of the arrays as of one vector, scaled by its largest element so that no power overflows."""
-    if not sum(g.size for g in arrays):
+def _flat(arrays: list[Array]) -> Array:
+    """The sizes of all elements in one vector."""
+    return np.abs(np.concatenate(arrays, axis=None)).astype(np.float64) if arrays else np.zeros(0)
+
+
+def _by_member(arrays: list[Array], owners: list[tuple[int, ...] | None]) -> Array:
+    """The sizes of the elements of a stack's gradients, a row for each member; 0 where a member has no part in an array."""
+    blocks = []
+    count = 1 + max(max(members) for members in owners if members)
+    for g, members in zip(arrays, owners, strict=True):
+        if members is None:
+            raise ValueError(
+                f"clip_grad_norm_: some parameters are of a stack, and one of shape {g.shape} is not, so that nobody can "
+                "tell whose norm it belongs to; clip them in a call of their own"
+            )
+        block = np.abs(g).reshape(len(members), math.prod(g.shape[1:])).astype(np.float64)
+        if len(members) < count:
+            places = np.full(count, len(members))
+            places[list(members)] = np.arange(len(members))
+            block = np.concatenate([block, np.zeros((1, block.shape[1]))])[places]
+        blocks.append(block)
+    return np.concatenate(blocks, axis=1)
+
+
+def _norm(sizes: Array, order: float) -> Any:
+    """The norm over the last axis, scaled by the largest element so that no power overflows."""
+    if not sizes.shape[-1]:
         return np.float64(0)
-    sizes = np.abs(np.concatenate(arrays, axis=None)).astype(np.float64)
-    largest = np.maximum.reduce(sizes)
+    largest = np.maximum.reduce(sizes, axis=-1)
     if order == np.inf:
         return largest
     scale = np.where((largest > 0) & (largest < np.inf), largest, 1.0)
-    sizes = sizes / scale
-    return scale * (np.sqrt(sizes.dot(sizes)) if order == 2 else np.add.reduce(sizes**order) ** (1 / order))
+    sizes = sizes / scale[..., None]
+    if order != 2:
+        return scale * np.add.reduce(sizes**order, axis=-1) ** (1 / order)
+    return scale * np.sqrt(sizes.dot(sizes) if sizes.ndim == 1 else np.add.reduce(sizes * sizes, axis=-1))

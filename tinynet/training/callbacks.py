@@ -1,8 +1,11 @@
 """Callbacks: what is to happen besides the training itself."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
+from tinynet.nn.ensembles import Stack
 from tinynet.training.history import describe
 from tinynet.training.metrics import METRICS
 
@@ -35,10 +38,10 @@ class Callback:
     def on_backward_end(self, trainer: "Trainer") -> None:
         """Called when a batch's gradients are there, before the update: the place to clip them."""
 
-    def on_batch_end(self, trainer: "Trainer", loss: float) -> None:
-        """Called after each update of the weights."""
+    def on_batch_end(self, trainer: "Trainer", loss: Any) -> None:
+        """Called after each update of the weights; of a stack with an array of its members' losses."""
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         """Called after an epoch, its validation and its entry (`record`) in the history."""
 
     def on_fit_end(self, trainer: "Trainer") -> None:
@@ -47,6 +50,8 @@ class Callback:
 
 class BestModel(Callback):
     """Keep the weights of the best epoch, and put them back into the model when the training ends.
+
+    Of a stack (`tinynet.nn.stack`) each member has a best epoch of its own.
 
     Parameters
     ----------
@@ -62,11 +67,11 @@ class BestModel(Callback):
     Attributes
     ----------
     best : float or None
-        The best value so far.
+        The best value so far; of a stack an array of them, NaN for none.
     best_epoch : int
-        Its epoch, counted from 1.
+        Its epoch, counted from 1; of a stack an array of them, 0 for none.
     best_weights : dict or None
-        The model's ``state_dict()`` after that epoch.
+        The model's ``state_dict()`` after that epoch; of a stack each member's rows of it after its own.
 
     Raises
     ------
@@ -100,8 +105,8 @@ class BestModel(Callback):
         self._forget()
 
     def _forget(self) -> None:
-        self.best: float | None = None
-        self.best_epoch = 0
+        self.best: Any = None
+        self.best_epoch: Any = 0
         self.best_weights: dict[str, Any] | None = None
 
     def on_fit_begin(self, trainer: "Trainer") -> None:
@@ -112,24 +117,49 @@ class BestModel(Callback):
                 f"{', '.join(trainer.history)}{hint}"
             )
         self._forget()
+        if isinstance(trainer.model, Stack):
+            self._set_out(len(trainer.model))
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def _set_out(self, members: int) -> None:
+        self.best, self.best_epoch = np.full(members, np.nan), np.zeros(members, int)
+
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         value = record[self.monitor]
-        if self._better(value):
+        if isinstance(trainer.model, Stack):
+            values = np.broadcast_to(value, self.best.shape)
+            self._keep(self._of_members(values), values, trainer)
+        elif self._better(value):
             self.best, self.best_epoch, self.best_weights = value, trainer.epoch, trainer.model.state_dict()
 
     def _better(self, value: float) -> bool:
         if self.best is None:
             return value == value  # a NaN is never the best
-        return (self.best - value if self.mode == "min" else value - self.best) > self.min_delta
+        gain: float = self.best - value if self.mode == "min" else value - self.best
+        return gain > self.min_delta
+
+    def _of_members(self, values: Any) -> Any:
+        """For each member of a stack whether its value is the best so far."""
+        gain = self.best - values if self.mode == "min" else values - self.best
+        return np.where(np.isnan(self.best), ~np.isnan(values), gain > self.min_delta)
+
+    def _keep(self, better: Any, values: Any, trainer: "Trainer") -> None:
+        """Keep the weights of those members of a stack that got better."""
+        self.best[better], self.best_epoch[better] = values[better], trainer.epoch
+        self.best_weights = rows_replaced(self.best_weights, trainer.model, better)
 
     def on_fit_end(self, trainer: "Trainer") -> None:
         if self.restore_best and self.best_weights is not None:
-            trainer.model.load_state_dict(self.best_weights)
+            weights = self.best_weights
+            if isinstance(trainer.model, Stack):  # a member that was never good stays as it is
+                weights = rows_replaced(weights, trainer.model, self.best_epoch == 0)
+            trainer.model.load_state_dict(weights)
 
 
 class EarlyStopping(BestModel):
     """End the training when it gets no better, with the best weights.
+
+    Of a stack (`tinynet.nn.stack`) each member ends by itself: its weights become those that it would have alone. They go on
+    being trained until the last member ends, and the history with them.
 
     Parameters
     ----------
@@ -144,6 +174,8 @@ class EarlyStopping(BestModel):
     ----------
     best, best_epoch, best_weights
         As in `BestModel`.
+    stopped : ndarray of bool
+        Of a stack: which members have ended.
 
     Raises
     ------
@@ -169,10 +201,37 @@ class EarlyStopping(BestModel):
             raise ValueError(f"EarlyStopping: patience is {patience}; it must be at least 1")
         self.patience = patience
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def _forget(self) -> None:
+        super()._forget()
+        self.stopped: Any = False
+        self._last_weights: dict[str, Any] | None = None
+
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         super().on_epoch_end(trainer, record)
-        if trainer.epoch - self.best_epoch >= self.patience:
+        waited = trainer.epoch - self.best_epoch >= self.patience
+        if isinstance(trainer.model, Stack):
+            self._stop(waited, trainer)
+        elif waited:
             trainer.stop_training = True
+
+    def _set_out(self, members: int) -> None:
+        super()._set_out(members)
+        self.stopped = np.zeros(members, bool)
+
+    def _keep(self, better: Any, values: Any, trainer: "Trainer") -> None:
+        super()._keep(better & ~self.stopped, values, trainer)
+
+    def _stop(self, waited: Any, trainer: "Trainer") -> None:
+        """Note which members of a stack end here, with their weights; the training ends with the last."""
+        self._last_weights = rows_replaced(self._last_weights, trainer.model, waited & ~self.stopped)
+        self.stopped = self.stopped | waited
+        if self.stopped.all():
+            trainer.stop_training = True
+
+    def on_fit_end(self, trainer: "Trainer") -> None:
+        if self._last_weights is not None:
+            trainer.model.load_state_dict(rows_replaced(self._last_weights, trainer.model, ~self.stopped))
+        super().on_fit_end(trainer)
 
 
 class Scheduler(Callback):
@@ -204,11 +263,11 @@ class Scheduler(Callback):
         self.scheduler = scheduler
         self.every = every
 
-    def on_batch_end(self, trainer: "Trainer", loss: float) -> None:
+    def on_batch_end(self, trainer: "Trainer", loss: Any) -> None:
         if self.every == "batch":
             self.scheduler.step()
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         if self.every == "epoch":
             self.scheduler.step()
 
@@ -219,7 +278,8 @@ class Logger(Callback):
     Parameters
     ----------
     destination : str, path or callable
-        The CSV file, which is written anew by each training and has its header first; or what is called with each line, such
+        The CSV file, which is written anew by each training and has its header first (of a stack with a column for each
+        member, ``loss[0]``); or what is called with each line, such
         as ``print`` or ``logging.getLogger("training").info``.
 
     Examples
@@ -234,14 +294,31 @@ class Logger(Callback):
     def on_fit_begin(self, trainer: "Trainer") -> None:
         if not callable(self.destination):
             with open(self.destination, "w", encoding="utf-8") as file:
-                print("epoch", *trainer.history, sep=",", file=file)
+                model = trainer.model
+                names = trainer.history if not isinstance(model, Stack) else _columns(trainer.history, len(model))
+                print("epoch", *names, sep=",", file=file)
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         if callable(self.destination):
             self.destination(f"epoch {trainer.epoch}  {describe(record)}")
         else:
             with open(self.destination, "a", encoding="utf-8") as file:
-                print(trainer.epoch, *record.values(), sep=",", file=file)
+                print(trainer.epoch, *(x for value in record.values() for x in np.ravel(value).tolist()), sep=",", file=file)
+
+
+def _columns(names: Iterable[str], members: int) -> Iterator[str]:
+    """The names of a history's columns with those of a stack's members told apart: loss[0], loss[1], ..."""
+    for name in names:
+        yield from [name] if name in ("lr", "seconds") else (f"{name}[{k}]" for k in range(members))
+
+
+def rows_replaced(weights: dict[str, Any] | None, model: Any, members: Any) -> dict[str, Any]:
+    """A stack's `state_dict` with the present rows of some members, and the others' as they were in given weights."""
+    now: dict[str, Any] = model.state_dict()
+    if weights is not None:
+        for name, rows in model.rows().items():
+            now[name][~members[rows]] = weights[name][~members[rows]]
+    return now
 
 
 def _mode(owner: str, monitor: str) -> Literal["min", "max"]:

@@ -1,6 +1,9 @@
-"""Where batches come from: arrays or any iterable of batches, checked and cast to the model's dtype."""
+"""Where batches come from: arrays or any iterable of batches, checked and cast to the model's dtype.
 
-from collections.abc import Iterable, Iterator
+The rows of a batch are on its first axis, or behind that of the members of a stack.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -8,13 +11,15 @@ import numpy.typing as npt
 
 from tinynet.data.batches import batches
 from tinynet.dtypes import REAL_KINDS, get_default_dtype
+from tinynet.errors import ShapeError
+from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-__all__ = ["ArrayFeed", "BatchFeed", "Feed", "as_inputs", "feed", "floating_dtype"]
+__all__ = ["ArrayFeed", "BatchFeed", "Feed", "MemberFeed", "as_inputs", "feed", "floating_dtype", "is_own"]
 
 Array = np.ndarray[Any, Any]
 
@@ -36,20 +41,59 @@ class ArrayFeed:
         return batches(self._x, self._y, self._batch_size, rng is not None, rng)
 
 
+class MemberFeed:
+    """Passes over arrays for the members of a stack, which share them or have each its own: batches of shape (m, n, ...)."""
+
+    def __init__(self, name: str, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any], stack: Stack) -> None:
+        self._x, self._y = as_inputs(x, dtype), _as_targets(y, dtype)
+        self._members, self._batch_size = len(stack), batch_size
+        self._own = is_own(name, self._x, stack)
+        if self._own and self._y.shape[:2] != self._x.shape[:2]:
+            raise ValueError(
+                f"{name}: x has shape {self._x.shape}, for each member its own, and y {self._y.shape}; y must be each member's "
+                "own as well (np.broadcast_to makes it so)"
+            )
+        of_one, its_targets = (self._x[0], self._y[0]) if self._own else (self._x, self._y)
+        try:
+            batches(of_one, its_targets, batch_size)  # its checks
+        except ValueError as error:
+            raise ValueError(f"{name}: {str(error).removeprefix('batches: ')}") from None
+        self._rows = len(of_one)
+
+    def one_pass(self, rng: "Sequence[Generator] | None" = None) -> Iterator[tuple[Array, Array]]:
+        """The batches; those of a member in the order that its generator gives it alone."""
+        order = None
+        if rng is not None and self._rows > self._batch_size:
+            order = np.stack([generator.permutation(self._rows) for generator in rng])
+        for start in range(0, self._rows, self._batch_size):
+            part = slice(start, start + self._batch_size)
+            yield self._taken(self._x, part, order), self._taken(self._y, part, order)
+
+    def _taken(self, array: Array, part: slice, order: Array | None) -> Array:
+        if order is None:
+            return array[:, part] if self._own else np.broadcast_to(array[part], (self._members, *array[part].shape))
+        rows = order[:, part]
+        return array[np.arange(self._members)[:, None], rows] if self._own else array.take(rows, 0)
+
+
 class BatchFeed:
     """Passes over an iterable of ``(x, y)`` batches, in its own order."""
 
-    def __init__(self, source: Iterable[Any], dtype: np.dtype[Any]) -> None:
+    def __init__(self, source: Iterable[Any], dtype: np.dtype[Any], stack: Stack | None = None) -> None:
         self._source = source
         self._dtype = dtype
+        self._stack = stack
 
-    def one_pass(self, rng: "Generator | None" = None) -> Iterator[tuple[Array, Array]]:
+    def one_pass(self, rng: Any = None) -> Iterator[tuple[Array, Array]]:
         """The batches; `rng` is not used, the source may shuffle itself."""
         number = 0
         for number, batch in enumerate(self._source, 1):
             if not isinstance(batch, tuple | list) or len(batch) != 2:
                 raise ValueError(f"batch {number} of the data is {_brief(batch)}; it must be a pair (x, y) of arrays")
             x, y = as_inputs(batch[0], self._dtype), _as_targets(batch[1], self._dtype)
+            if self._stack is not None:
+                yield next(MemberFeed(f"batch {number} of the data", x, y, max(x.size, 1), self._dtype, self._stack).one_pass())
+                continue
             if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
                 raise ValueError(
                     f"batch {number} of the data: x has shape {x.shape} and y {y.shape}; they need as many rows, at least one"
@@ -61,11 +105,14 @@ class BatchFeed:
             )
 
 
-Feed = ArrayFeed | BatchFeed
+Feed = ArrayFeed | MemberFeed | BatchFeed
 
 
-def feed(name: str, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any], passes: int = 1) -> Feed:
+def feed(name: str, x: Any, y: Any, batch_size: int, model: Module, passes: int = 1) -> Feed:
     """The source of batches that the arguments `x` and `y` of the trainer's methods stand for."""
+    dtype, stack = floating_dtype(model), model if isinstance(model, Stack) else None
+    if y is not None and stack is not None:
+        return MemberFeed(name, x, y, batch_size, dtype, stack)
     if y is not None:
         return ArrayFeed(name, x, y, batch_size, dtype)
     if isinstance(x, np.ndarray | Tensor):
@@ -76,7 +123,18 @@ def feed(name: str, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any], passe
         raise ValueError(
             f"{name}: {_brief(x)} lasts for one pass, and there are {passes} epochs; give arrays, or a list of batches"
         )
-    return BatchFeed(x, dtype)
+    return BatchFeed(x, dtype, stack)
+
+
+def is_own(name: str, x: Array, stack: Stack) -> bool:
+    """Whether inputs are each member's own, (m, n, ...), or those of all, (n, ...); a ShapeError if neither."""
+    if x.ndim == stack.sample_axes + 1 or (x.ndim == stack.sample_axes + 2 and len(x) == len(stack)):
+        return x.ndim == stack.sample_axes + 2
+    raise ShapeError(
+        f"{name}: x has shape {x.shape}; for a stack of {len(stack)} members, with samples of {stack.sample_axes} axes, it "
+        f"must be (n, ...) for all members or ({len(stack)}, n, ...) for each its own; tn.nn.stack(models, sample_axes=...) "
+        "tells how many axes a sample has"
+    )
 
 
 def floating_dtype(model: Module) -> np.dtype[Any]:

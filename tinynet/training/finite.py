@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.graph import no_grad
 from tinynet.nn.module import Module
+from tinynet.nn.parameter import StackedBuffer, StackedParameter
 from tinynet.revision import REVISION
 from tinynet.tensor import Tensor
 
@@ -73,10 +74,15 @@ class Guard:
         for vector, kept in self._kept:
             kept[...] = vector
 
-    def restore(self) -> None:
-        """Go back to the values that were kept, in the arrays that are there."""
+    def restore(self, members: Iterable[int] | None = None) -> None:
+        """Go back to the values that were kept, in the arrays that are there; those of given members of a stack alone."""
+        chosen = None if members is None else set(members)
         for x, kept in self._parts:
-            x.data[...] = kept
+            if chosen is None or not isinstance(x, StackedBuffer | StackedParameter):
+                x.data[...] = kept
+            else:
+                rows = [row for row, member in enumerate(x.members) if member in chosen]
+                x.data[rows] = kept[rows]
 
     def bad_gradients(self) -> list[Tensor]:
         """The parameters whose gradient is not finite."""
@@ -87,6 +93,18 @@ class Guard:
         if self._revision == REVISION.number and all(map(is_finite, self._checked)):
             return []
         return [x for x in self._parameters if x.grad is not None and x.requires_grad and not is_finite(x.data)]
+
+    def bad_members(self, losses: Array) -> Array | None:
+        """For each member of a stack whether its loss or its update is not finite; None if all are."""
+        bad = self.bad_values()
+        if not bad and is_finite(losses):
+            return None
+        wrong = ~np.isfinite(losses)
+        for x in bad:
+            if not isinstance(x, StackedParameter):
+                return np.ones_like(wrong)
+            wrong[list(x.members)] |= ~np.isfinite(x.data).reshape(len(x.members), -1).all(axis=1)
+        return wrong
 
 
 def _vectors(tensors: list[Tensor]) -> Iterator[tuple[Array, list[tuple[Tensor, slice]]]]:

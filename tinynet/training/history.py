@@ -3,15 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 __all__ = ["History", "describe"]
 
 
-class History(Mapping[str, list[float]]):
+class History(Mapping[str, list[Any]]):
     """The figures of each finished epoch, column by column.
 
     A mapping from a column's name to a list with one number an epoch: ``loss`` and the metrics on the training data (as the
     model was while it was trained on them), the same with ``val_`` on the validation data, ``lr`` (the learning rate, at
     the epoch's end, of the optimizer's first parameter group) and ``seconds``.
+
+    Of a stack (`tinynet.nn.stack`) an epoch's loss and metrics are arrays of shape (m,), a number for each member; `member`
+    picks one out.
 
     Parameters
     ----------
@@ -35,10 +40,10 @@ class History(Mapping[str, list[float]]):
     """
 
     def __init__(self, columns: Iterable[str]) -> None:
-        self._columns: dict[str, list[float]] = {name: [] for name in columns}
+        self._columns: dict[str, list[Any]] = {name: [] for name in columns}
         self.interrupted = False
 
-    def __getitem__(self, name: str) -> list[float]:
+    def __getitem__(self, name: str) -> list[Any]:
         if name not in self._columns:
             raise KeyError(f"the history has no column {name!r}; it has {', '.join(self._columns)}")
         return self._columns[name]
@@ -54,26 +59,55 @@ class History(Mapping[str, list[float]]):
         """The number of epochs recorded."""
         return min((len(column) for column in self._columns.values()), default=0)
 
-    def append(self, record: Mapping[str, float]) -> None:
+    def append(self, record: Mapping[str, Any]) -> None:
         """Record an epoch.
 
         Parameters
         ----------
         record : mapping of str to float
-            A number for each column.
+            A number for each column; of a stack an array of them.
         """
         for name, column in self._columns.items():
-            column.append(float(record[name]))
+            value = record[name]
+            column.append(value.copy() if isinstance(value, np.ndarray) and value.ndim else float(value))
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """The columns as plain lists of floats, which JSON can hold.
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The columns as plain lists of floats, which JSON can hold; of a stack lists of the members' figures.
 
         Returns
         -------
         dict of str to list of float
             Copies.
         """
-        return {name: list(column) for name, column in self._columns.items()}
+        return {name: [x.tolist() if np.ndim(x) else x for x in column] for name, column in self._columns.items()}
+
+    def member(self, k: int) -> "History":
+        """The history of one member of a stack, as it would have been alone.
+
+        Parameters
+        ----------
+        k : int
+            The member.
+
+        Returns
+        -------
+        History
+            With one number an epoch; the learning rate and the seconds are those of all.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from tinynet.training import History
+        >>> history = History(["loss"])
+        >>> history.append({"loss": np.array([0.5, 0.25])})
+        >>> history.member(1)["loss"]
+        [0.25]
+        """
+        own = History(self._columns)
+        for name, column in self._columns.items():
+            own._columns[name] = [float(x[k]) if np.ndim(x) else x for x in column]
+        own.interrupted = self.interrupted
+        return own
 
     def plot(self, path_or_ax: Any = None) -> Any:
         """Draw the loss curves with `tinynet.plot.curves`; needs matplotlib.
@@ -103,6 +137,12 @@ class History(Mapping[str, list[float]]):
         return f"History of {count}: {describe({name: column[-1] for name, column in self.items()}, ', ')}"
 
 
-def describe(record: Mapping[str, float], separator: str = "  ") -> str:
-    """An epoch's figures in a line of text, four digits each."""
-    return separator.join(f"{name} {value:.4g}" for name, value in record.items())
+def describe(record: Mapping[str, Any], separator: str = "  ") -> str:
+    """An epoch's figures in a line of text, four digits each; of a stack the median of the members, and their extremes."""
+    return separator.join(f"{name} {_digits(value)}" for name, value in record.items())
+
+
+def _digits(value: Any) -> str:
+    if not np.ndim(value):
+        return f"{value:.4g}"
+    return f"{np.median(value):.4g} ({np.min(value):.4g} to {np.max(value):.4g})"

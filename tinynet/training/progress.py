@@ -36,7 +36,7 @@ class Bar(Callback):
     def on_fit_begin(self, trainer: "Trainer") -> None:
         self._bar = self._tqdm(total=self._epochs, unit="epoch", file=sys.stderr)
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         self._bar.set_postfix_str(describe(_shown(record)), refresh=False)
         self._bar.update()
 
@@ -50,11 +50,11 @@ class Lines(Callback):
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
 
-    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, float]) -> None:
+    def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         epoch = trainer.epoch
         if epoch * LINES // self._epochs > (epoch - 1) * LINES // self._epochs:
             print(f"epoch {epoch}/{self._epochs}  {describe(_shown(record))}", file=sys.stderr)
 
 
-def _shown(record: Mapping[str, float]) -> dict[str, float]:
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in record.items() if name not in ("lr", "seconds")}

@@ -10,13 +10,15 @@ import numpy as np
 
 from tinynet.errors import RecordingError, ShapeError
 from tinynet.mode import MODE
+from tinynet.nn.ensembles import Stack
+from tinynet.nn.memberloss import MemberLoss
 from tinynet.nn.module import Module
 from tinynet.revision import REVISION
 from tinynet.rules import primitive
 from tinynet.tensor import Tensor
 from tinynet.training.finite import is_finite
 
-__all__ = ["Compile", "NotFinite", "Step", "one_number"]
+__all__ = ["Compile", "NotFinite", "Step", "loss_values"]
 
 Array = np.ndarray[Any, Any]
 Compile = bool | Literal["auto"]
@@ -41,15 +43,16 @@ class Step:
 
     Attributes
     ----------
-    loss : float
-        Of the last batch.
+    loss : float, or ndarray of shape (m,)
+        Of the last batch; of a stack the loss of each member.
     """
 
     def __init__(
         self, model: Module, loss: Any, optimizer: Any, before_update: Sequence[Callable[[], Any]], compile: Compile
     ) -> None:
-        self._last_loss = 0.0
+        self._last_loss: Any = 0.0
         self._model = model
+        self._is_stack = isinstance(model, Stack)
         self._loss_function = loss
         self._optimizer = optimizer
         self._before_update = before_update
@@ -67,7 +70,7 @@ class Step:
         Raises
         ------
         NotFinite
-            If the loss or a gradient is not finite.
+            If the loss or a gradient is not finite; not of a stack.
         """
         if self._revision != REVISION.number:
             self._look()
@@ -83,7 +86,7 @@ class Step:
         return self._update(x, y)
 
     @property
-    def loss(self) -> float:
+    def loss(self) -> Any:
         if MODE.get().recorder is not None:
             raise RecordingError("a callback looks at the loss within the training step; look at it in on_batch_end")
         return self._last_loss
@@ -98,15 +101,18 @@ class Step:
         self._optimizer.zero_grad()
         prediction = self._model(Tensor(x))
         loss = self._loss_function(prediction, y)
-        self._seen_loss(one_number(loss))
-        loss.backward()
+        self._seen_loss(loss_values(loss, self._model))
+        (loss.sum() if self._is_stack else loss).backward()
         for function in self._before_update:
             function()
         with np.errstate(over="ignore", invalid="ignore"):
-            self._optimizer.step(self._seen_gradient)
+            self._optimizer.step(None if self._is_stack else self._seen_gradient)
         return prediction
 
     def _see_loss(self, loss: Array) -> None:
+        if self._is_stack:  # of which a member that fails does not end the others' training
+            self._last_loss = loss.copy()
+            return
         self._last_loss = float(loss.item())
         if not isfinite(self._last_loss):
             raise NotFinite(f"the loss is {self._last_loss}")
@@ -126,8 +132,9 @@ class Step:
         """Code that may do more than compute, of which two runs cannot tell whether it is the same each time."""
         if self._before_update:
             return "a callback acts on the gradients; compile=True compiles it with the step"
-        if not isinstance(self._loss_function, Module):
-            return f"the loss is {self._loss_function!r}, no module of tinynet; compile=True compiles it"
+        loss = self._loss_function.loss if isinstance(self._loss_function, MemberLoss) else self._loss_function
+        if not isinstance(loss, Module):
+            return f"the loss is {loss!r}, no module of tinynet; compile=True compiles it"
         parts = chain([self._optimizer], self._loss_function.modules(), self._model.modules())
         found = next(filter(None, map(_persons_code, parts)), "")
         return found and f"{found}; compile=True compiles it"
@@ -156,10 +163,14 @@ def _see_gradient(gradient: Array) -> None:
         raise NotFinite("a gradient is not finite")
 
 
-def one_number(loss: Any) -> Array:
-    """The value of a loss; an error if it is not a tensor with one element."""
+def loss_values(loss: Any, model: Module) -> Array:
+    """The value of a loss, 0-d, or of a stack that of each member; an error if it is not a tensor of such a shape."""
     if not isinstance(loss, Tensor):
         raise TypeError(f"the loss function returned a {type(loss).__name__}; it must return a tensor")
+    if isinstance(model, Stack):
+        if loss.shape != (len(model),):
+            raise ShapeError(f"the loss has shape {loss.shape}; a stack of {len(model)} members needs one number for each")
+        return loss.data
     if loss.size != 1:
         raise ShapeError(f"the loss has shape {loss.shape}; it must be one number: reduce it with .mean() or .sum()")
     return loss.data

@@ -1,5 +1,6 @@
 """`Trainer`: the loop over epochs and batches."""
 
+import warnings
 from collections.abc import Iterable
 from functools import partial
 from time import perf_counter
@@ -10,21 +11,24 @@ import numpy.typing as npt
 
 from tinynet.graph import no_grad
 from tinynet.mode import MODE, depends
+from tinynet.nn.ensembles import Stack
+from tinynet.nn.memberloss import MemberLoss
 from tinynet.nn.module import Module
 from tinynet.random import as_generator
 from tinynet.revision import revised
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback
-from tinynet.training.feed import Feed, feed, floating_dtype
+from tinynet.training.feed import Feed, feed
 from tinynet.training.finite import Guard, NonFiniteError, diagnose, listed
 from tinynet.training.history import History
-from tinynet.training.inference import EVALUATION_BATCH, mode, output_array, predict
+from tinynet.training.inference import EVALUATION_BATCH, mode, predict
 from tinynet.training.metrics import Metric, named
 from tinynet.training.progress import progress
-from tinynet.training.step import Compile, NotFinite, Step, one_number
+from tinynet.training.step import Compile, NotFinite, Step, loss_values
+from tinynet.training.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.random import Generator
 
@@ -41,7 +45,8 @@ class Trainer:
     model : Module
         What is trained.
     loss : Module or callable
-        ``loss(prediction, target)`` gives a tensor with one element: the prediction is the model's output (a tensor), the
+        ``loss(prediction, target)`` gives a tensor with one element (of a stack for each member, one after another, unless it
+        is one of tinynet's or a `tinynet.nn.MemberLoss`): the prediction is the model's output (a tensor), the
         target a batch of `y` (an array).
     optimizer : Optimizer
         One of `tinynet.optim`, made of the model's parameters.
@@ -53,7 +58,8 @@ class Trainer:
         What is called during the training, in this order.
     rng : int, numpy.random.Generator or None
         Where the order of the rows comes from; with None a generator of the trainer's own is split off the default one
-        (`tinynet.manual_seed`), so that other random draws do not change the order.
+        (`tinynet.manual_seed`), so that other random draws do not change the order. Of a stack each member has an order of its
+        own: a sequence gives each member its seed or generator, a single one is split.
     compile : bool or "auto"
         Whether to compile the training step (`tinynet.compile`). "auto" does as long as model, loss and optimizer are
         tinynet's own, without hooks or methods of yours, and no callback acts on the gradients, and falls back with one
@@ -68,6 +74,9 @@ class Trainer:
         Where the training is, counted from 1.
     stop_training : bool
         Set by a callback: no epoch after this one.
+    failed : dict of int to (int, int)
+        Of a stack: the members whose loss, gradient or update was not finite, each with its epoch and batch. Their weights
+        are from before that batch; their part of the optimizer's state is lost.
     step : Step
         The last training step; its `repr` tells whether it is compiled, and what came of the comparison with the
         uncompiled one.
@@ -84,6 +93,14 @@ class Trainer:
     The targets go to the loss as they are: no axis is added or dropped. A model with one output, shape (n, 1), needs its
     targets as a column, ``y[:, None]``; the losses of `tinynet.nn` say so when the shapes differ. (A loss of your own in which
     (n, 1) and (n,) broadcast to (n, n) would train, on nonsense.)
+
+    A stack (`tinynet.nn.stack`) is trained for all its members at once, and each becomes what it would alone. Data of shape
+    (n, ...) are for all members, x and y of shape (m, n, ...) for each its own. The loss and the metrics are those of each
+    member (see `tinynet.nn.MemberLoss`), arrays of shape (m,) in the history, in `evaluate` and for the callbacks;
+    predictions have the shape (m, n, ...). Learning rates and their schedules are the same for all members, early stopping,
+    the best weights and `tinynet.optim.clip_grad_norm_` each member's own. A member whose loss, gradient or update is not
+    finite is left as it was, with one warning, and NaN in the history from that epoch on; the others go on, and a
+    NonFiniteError ends the training with the last.
 
     Examples
     --------
@@ -106,7 +123,7 @@ class Trainer:
         optimizer: Any,
         metrics: Iterable[str | Metric] = (),
         callbacks: Iterable[Callback] = (),
-        rng: "int | Generator | None" = None,
+        rng: "int | Generator | Sequence[int | Generator] | None" = None,
         compile: Compile = "auto",
     ) -> None:
         if not isinstance(model, Module):
@@ -119,11 +136,12 @@ class Trainer:
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"Trainer: {callback!r} is no Callback; give an instance of a subclass of tn.training.Callback")
-        self.rng = as_generator(None).spawn(1)[0] if rng is None else as_generator(rng)
+        self.rng = _orders(rng, model)
         self.history = History(())
         self._epoch = self._batch = 0
         self._is_followed = False  # whether a compiled step depends on them
         self.stop_training = False
+        self.failed: dict[int, tuple[int, int]] = {}
         self._compile: Compile = compile
         self._set_out()
         known = {id(x) for part in (model, loss) if isinstance(part, Module) for x in part.parameters()}
@@ -227,17 +245,16 @@ class Trainer:
             raise ValueError(f"fit: epochs is {epochs}; it must not be negative")
         if verbose not in (0, 1):
             raise ValueError(f"fit: verbose is {verbose!r}; it must be 0 (silent) or 1 (progress on a terminal)")
-        dtype = floating_dtype(self.model)
-        data = feed("fit", x, y, batch_size, dtype, epochs)
+        data = feed("fit", x, y, batch_size, self.model, epochs)
         validation = None
         if validation_data is not None:
             pair = validation_data if isinstance(validation_data, tuple) else (validation_data, None)
             if len(pair) != 2:
                 raise ValueError(f"fit: validation_data has {len(pair)} parts; it must be a tuple (x, y), or a list of batches")
-            validation = feed("fit: validation_data", *pair, EVALUATION_BATCH, dtype, epochs)
-        figures = ["loss", *self.metrics]
-        history = History([*figures, *(f"val_{name}" for name in figures if validation is not None), "lr", "seconds"])
-        self.history, self.stop_training = history, False
+            validation = feed("fit: validation_data", *pair, EVALUATION_BATCH, self.model, epochs)
+        columns = ["loss", *self.metrics]
+        history = History([*columns, *(f"val_{name}" for name in columns if validation is not None), "lr", "seconds"])
+        self.history, self.stop_training, self.failed = history, False, {}
         rng = self.rng if shuffle else None
         callbacks = (*self.callbacks, *progress(verbose, epochs))
         for callback in callbacks:
@@ -248,7 +265,8 @@ class Trainer:
                     start = perf_counter()
                     record = self._train(data, rng)
                     if validation is not None:
-                        record.update((f"val_{name}", value) for name, value in self._evaluate(validation).items())
+                        figures = self._without_failed(self._evaluate(validation))
+                        record.update((f"val_{name}", value) for name, value in figures.items())
                     record["lr"] = float(self.optimizer.param_groups[0]["lr"])
                     record["seconds"] = perf_counter() - start
                     history.append(record)
@@ -278,7 +296,7 @@ class Trainer:
         dict of str to float
             ``loss``, the mean over the rows, and the metrics.
         """
-        return self._evaluate(feed("evaluate", x, y, batch_size, floating_dtype(self.model)))
+        return self._evaluate(feed("evaluate", x, y, batch_size, self.model))
 
     def predict(self, x: npt.ArrayLike, batch_size: int = EVALUATION_BATCH) -> Array:
         """The model's output, in evaluation mode and without gradients.
@@ -296,17 +314,19 @@ class Trainer:
         """
         return predict(self.model, x, batch_size)
 
-    def _train(self, data: Feed, rng: "Generator | None") -> dict[str, float]:
+    def _train(self, data: Feed, rng: Any) -> dict[str, Any]:
         """One epoch."""
         guard = self._guard
-        tally = _Tally(self.metrics)
+        tally = Tally(self.metrics, isinstance(self.model, Stack))
         listeners = _listeners(self.callbacks, "on_batch_end")
         step = self._prepared()
         for self.batch, (x, y) in enumerate(data.one_pass(rng), 1):
             guard.save()
             try:
                 prediction = step(x, y)
-                if bad := guard.bad_values():
+                if isinstance(self.model, Stack):
+                    self._leave_out(guard.bad_members(step.loss))
+                elif bad := guard.bad_values():
                     self._fail(f"the update made {self._names(bad)} overflow, so lower the learning rate")
             except NotFinite as error:
                 bad = guard.bad_gradients()
@@ -316,10 +336,33 @@ class Trainer:
             except BaseException:
                 guard.restore()
                 raise
-            tally.add(step.loss, prediction, y, len(x))
+            tally.add(step.loss, prediction, y)
             for callback in listeners:
                 callback.on_batch_end(self, step.loss)
-        return tally.result()
+        return self._without_failed(tally.result())
+
+    def _leave_out(self, bad: Array | None) -> None:
+        """Have the members of a stack that failed stay as they were before they did."""
+        new = [] if bad is None else [int(k) for k in np.flatnonzero(bad) if k not in self.failed]
+        self.failed.update(dict.fromkeys(new, (self.epoch, self.batch)))
+        if new:
+            what = f"the loss, a gradient or the update of members {listed(list(map(str, new)))} is not finite"
+            if len(self.failed) == len(self.step.loss):
+                self._guard.restore()
+                self._fail(f"{what}, and no other member is left")
+            warnings.warn(
+                f"epoch {self.epoch}, batch {self.batch}: {what}; they stay as they were before, and the others go on",
+                RuntimeWarning,
+                stacklevel=4,
+            )
+        if self.failed:
+            self._guard.restore(self.failed)
+
+    def _without_failed(self, figures: dict[str, Any]) -> dict[str, Any]:
+        for k in self.failed:
+            for column in figures.values():
+                column[k] = np.nan
+        return figures
 
     def _prepared(self) -> Step:
         """The step for the model, the loss and the callbacks as they are now."""
@@ -327,15 +370,23 @@ class Trainer:
         parts = (self.model, self.loss, self.optimizer, *listeners)
         if parts != self._parts:
             before_update = [partial(callback.on_backward_end, self) for callback in listeners]
-            self._parts, self.step = parts, Step(self.model, self.loss, self.optimizer, before_update, self._compile)
+            self._parts, self.step = parts, Step(self.model, self._objective, self.optimizer, before_update, self._compile)
         return self.step
 
-    def _evaluate(self, data: Feed) -> dict[str, float]:
-        tally = _Tally(self.metrics)
+    @property
+    def _objective(self) -> Any:
+        """The loss, or of a stack that of each member."""
+        if not isinstance(self.model, Stack) or isinstance(self.loss, MemberLoss):
+            return self.loss
+        return MemberLoss(self.loss)
+
+    def _evaluate(self, data: Feed) -> dict[str, Any]:
+        tally = Tally(self.metrics, isinstance(self.model, Stack))
         with mode(self.model, False), no_grad():
             for x, y in data.one_pass():
                 prediction = self.model(Tensor(x))
-                tally.add(one_number(self.loss(prediction, y)).item(), prediction, y, len(x))
+                losses = loss_values(self._objective(prediction, y), self.model)
+                tally.add(losses if tally.of_members else losses.item(), prediction, y)
         return tally.result()
 
     def _fail(self, what: str, module: str | None = None, causes: str = "") -> NoReturn:
@@ -354,28 +405,15 @@ class Trainer:
         return listed([names.get(id(x), "a parameter outside the model") for x in tensors])
 
 
-class _Tally:
-    """The mean loss over the rows, and what the metrics need."""
-
-    def __init__(self, metrics: dict[str, Metric]) -> None:
-        self._metrics = metrics
-        self._total, self._rows = 0.0, 0
-        self._predictions: list[Array] = []
-        self._targets: list[Array] = []
-
-    def add(self, loss: float, prediction: Any, target: Array, rows: int) -> None:
-        self._total += loss * rows
-        self._rows += rows
-        if self._metrics:
-            self._predictions.append(output_array(prediction))
-            self._targets.append(target)
-
-    def result(self) -> dict[str, float]:
-        figures = {"loss": self._total / self._rows}
-        if self._metrics:
-            prediction, target = np.concatenate(self._predictions), np.concatenate(self._targets)
-            figures.update((name, float(metric(prediction, target))) for name, metric in self._metrics.items())
-        return figures
+def _orders(rng: Any, model: Module) -> "Generator | tuple[Generator, ...]":
+    """The generator of the rows' order, of a stack one for each member."""
+    if hasattr(rng, "__len__"):
+        if not isinstance(model, Stack) or len(rng) != len(model):
+            members = f"a stack of {len(model)} members" if isinstance(model, Stack) else "one model"
+            raise ValueError(f"Trainer: rng has {len(rng)} generators or seeds for {members}; give one for each member")
+        return tuple(map(as_generator, rng))
+    generator = as_generator(None).spawn(1)[0] if rng is None else as_generator(rng)
+    return tuple(generator.spawn(len(model))) if isinstance(model, Stack) else generator
 
 
 def _listeners(callbacks: Iterable[Callback], event: str) -> list[Callback]:
