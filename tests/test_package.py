@@ -40,6 +40,7 @@ LAYERS = {
     "data": BASE,
     "training": BASE | {"rules", "graph", "tensor", "nn", "optim", "data", "compiler"},
     "testing": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "custom", "trees"},
+    "inspect": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "nn", "training"},
     "plot": BASE | {"graph", "tensor", "nn", "training"},
 }
 INSTALLED = {"numpy", *sys.stdlib_module_names}
@@ -47,7 +48,7 @@ OPTIONAL = {"matplotlib", "tqdm", "sklearn", "hypothesis", "safetensors", "jax"}
 NEED_HYPOTHESIS = tuple(
     f"tinynet.testing.{name}" for name in ("strategies", "checks", "rulechecks", "independent", "fuzz", "coverage")
 )
-PUBLIC = ["", ".nn", ".nn.functional", ".nn.init", ".optim", ".data", ".training", ".testing", ".plot", ".autograd"]
+PUBLIC = ["", ".nn", ".nn.functional", ".nn.init", ".optim", ".data", ".training", ".testing", ".plot", ".autograd", ".inspect"]
 
 
 def sources():
@@ -109,7 +110,7 @@ def test_run_time_needs_numpy_alone():
 
 def test_a_plain_import_loads_little():
     heavy = ["numpy.random", "matplotlib", "tqdm", "hypothesis", "sklearn", "dataclasses", "inspect"]
-    heavy += ["tinynet.testing", "tinynet.compiler"]
+    heavy += ["tinynet.testing", "tinynet.compiler", "tinynet.inspect", "tinynet.plot"]
     code = (
         "import sys, numpy; before = set(sys.modules); import tinynet;"
         f"print([name for name in {heavy} if name in sys.modules and name not in before])"

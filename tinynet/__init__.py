@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tinynet import autograd, data, errors, nn, optim, plot, training
+from tinynet import autograd, data, errors, nn, optim, training
 from tinynet.allocation import keep_freed_memory
 from tinynet.custom import checkpoint, custom_gradient, stop_gradient
 from tinynet.dtypes import get_default_dtype, set_default_dtype
@@ -33,11 +33,13 @@ from tinynet.rules.compositions import (
     tanhshrink,
 )
 from tinynet.rules.special import erf
+from tinynet.rules.splines import bspline_basis
 from tinynet.tensor import Tensor, tensor
 from tinynet.training import History, Trainer
 from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
+    from tinynet import inspect, plot, testing
     from tinynet.compiler import compile
     from tinynet.rules.describe import describe
 
@@ -46,12 +48,12 @@ __version__ = "0.1.0"
 keep_freed_memory()
 
 __all__ = [
-    "History", "Tensor", "Trainer", "autograd", "checkpoint", "compile", "custom_gradient", "data", "describe", "elu",
-    "enable_grad", "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish", "hardtanh", "hessian",
-    "hvp", "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish",
-    "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu", "set_default_dtype", "sigmoid",
-    "silu", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink", "tensor", "testing", "training",
-    "value_and_grad", "vjp",
+    "History", "Tensor", "Trainer", "autograd", "bspline_basis", "checkpoint", "compile", "custom_gradient", "data",
+    "describe", "elu", "enable_grad", "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish",
+    "hardtanh", "hessian", "hvp", "inspect", "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax",
+    "logsumexp", "manual_seed", "mish", "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu",
+    "set_default_dtype", "sigmoid", "silu", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink",
+    "tensor", "testing", "training", "value_and_grad", "vjp",
 ]  # fmt: skip
 
 
@@ -62,8 +64,8 @@ def __getattr__(name: str) -> Any:
     # a third of the import, and not what every program needs
     from importlib import import_module
 
-    if name == "testing":
-        return import_module("tinynet.testing")
+    if name in ("inspect", "plot", "testing"):
+        return import_module(f"tinynet.{name}")
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)
     raise AttributeError(f"module 'tinynet' has no attribute {name!r}")

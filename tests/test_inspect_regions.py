@@ -1,0 +1,275 @@
+"""Linear regions, in a window and along a segment: against a dense grid, by their areas, and in degenerate cases."""
+
+import copy
+from itertools import combinations, pairwise, product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import ShapeError
+from tinynet.inspect import Pieces, activation_patterns, collapse, linear_regions, linear_segments, register
+
+WINDOW = ((-2.0, 1.5), (-1.0, 2.0))
+
+
+def network(sizes, activation=nn.ReLU, seed=0):
+    rng = np.random.default_rng(seed)
+    layers = [layer for m, n in pairwise(sizes) for layer in (nn.Linear(m, n, rng=rng), activation())]
+    return nn.Sequential(*layers[:-1])
+
+
+def patterns_at(model, x):
+    return np.concatenate(list(activation_patterns(model, x).values()), axis=-1).astype(np.int8)
+
+
+def grid(window, n):
+    """Points inside a window, close to each other."""
+    (left, right), (bottom, top) = window
+    share = (np.arange(n) + 0.5 + np.sin(np.arange(n)) / 7) / n
+    return np.stack(np.meshgrid(left + (right - left) * share, bottom + (top - bottom) * share), axis=-1).reshape(-1, 2)
+
+
+def clear(model, x):
+    """Whether no unit is within rounding of a breakpoint at a point: other biases, by a very little, change no pattern."""
+    patterns, still = patterns_at(model, x), np.ones(len(x), dtype=bool)
+    for seed, sign in product(range(3), (-1, 1)):
+        other, rng = copy.deepcopy(model), np.random.default_rng(seed)
+        for parameter in other.parameters():
+            if parameter.ndim == 1:
+                parameter.data += sign * 1e-9 * rng.uniform(-1, 1, size=parameter.shape)
+        still &= (patterns_at(other, x) == patterns).all(axis=1)
+    return still
+
+
+def assert_is_a_partition(model, regions, window=WINDOW, points=60):
+    """The polygons fill the window, and each has the pattern and the map that the network has in its middle.
+
+    The share of the middles at which rounding cannot change the pattern is given back: only there it is compared.
+    """
+    (left, right), (bottom, top) = window
+    assert abs(regions.areas.sum() / ((right - left) * (top - bottom)) - 1) < 1e-9
+    assert len(np.unique(regions.patterns, axis=0)) == len(regions)
+    for polygon in regions.polygons:
+        sides = np.roll(polygon, -1, axis=0) - polygon
+        turns = sides[:, 0] * np.roll(sides[:, 1], -1) - sides[:, 1] * np.roll(sides[:, 0], -1)
+        assert turns.min() > -1e-9
+        assert (polygon >= np.array(window)[:, 0]).all() and (polygon <= np.array(window)[:, 1]).all()
+    middles = np.array([polygon.mean(axis=0) for polygon in regions.polygons])
+    wide = clear(model, middles)
+    assert (regions.areas > 0).all()
+    np.testing.assert_array_equal(patterns_at(model, middles)[wide], regions.patterns[wide])
+    value = np.einsum("roi,ri->ro", regions.weight, middles) + regions.bias
+    np.testing.assert_allclose(value, model(middles).data, rtol=1e-9, atol=1e-9)
+    found, dense = {pattern.tobytes() for pattern in regions.patterns.astype(np.int8)}, grid(window, points)
+    assert {pattern.tobytes() for pattern in patterns_at(model, dense)[clear(model, dense)]} <= found
+    return wide.mean()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_region_that_a_dense_grid_finds_is_there_and_the_areas_add_up(seed):
+    rng = np.random.default_rng(seed)
+    sizes = (2, *rng.integers(3, 25, size=rng.integers(1, 4)).tolist(), int(rng.integers(1, 3)))
+    activation = [nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Hardtanh, nn.ReLU6, nn.Hardsigmoid, lambda: nn.APL(2)][seed % 7]
+    model = network(sizes, activation, seed)
+    for x in model.parameters():
+        x.data *= 2
+    assert assert_is_a_partition(model, linear_regions(model, WINDOW), points=200) > 0.9
+
+
+def test_lines_in_general_position_make_the_number_of_regions_that_geometry_says():
+    """n lines of which k pairs cross in the window make 1 + n + k regions, if all of them meet it."""
+    model = network((2, 12, 1), seed=3)
+    (a, c), window = (model[0].weight.data, model[0].bias.data), ((-50, 50), (-50, 50))
+    crossings = np.array([np.linalg.solve(a[[i, j]], -c[[i, j]]) for i, j in combinations(range(12), 2)])
+    inside = (np.abs(crossings) < 50).all(axis=1).sum()
+    regions = linear_regions(model, window)
+    assert len(regions) == 1 + 12 + inside
+    assert len(regions.neighbours) == 12 + 2 * inside  # a line is cut into one piece more than there are crossings on it
+
+
+def integer_network(draw, sizes):
+    model = network(sizes, draw(st.sampled_from([nn.ReLU, lambda: nn.LeakyReLU(0.5), nn.Hardtanh])))
+    for x in model.parameters():
+        x.data[...] = np.reshape(draw(st.lists(st.integers(-2, 2), min_size=x.size, max_size=x.size)), x.shape)
+    return model
+
+
+@st.composite
+def degenerate_networks(draw):
+    """Weights that are small integers: lines coincide, run through corners and through each other's crossings, or are none."""
+    return integer_network(draw, draw(st.sampled_from([(2, 3, 1), (2, 6, 1), (2, 4, 3, 1), (2, 3, 3, 2, 2)])))
+
+
+@given(degenerate_networks())
+def test_degenerate_lines(model):
+    window = ((-2, 2), (-2, 2))
+    regions = linear_regions(model, window)
+    assert_is_a_partition(model, regions, window)
+    touching = {tuple(sorted(pair)) for pair in regions.neighbours.tolist()}
+    assert len(touching) == len(regions.neighbours)
+    if len(regions) <= 30:
+        pairs = combinations(range(len(regions)), 2)
+        assert touching == {(i, j) for i, j in pairs if touch(regions.polygons[i], regions.polygons[j])}
+    for i, j in touching:
+        one_map = np.allclose(regions.weight[i], regions.weight[j]) and np.allclose(regions.bias[i], regions.bias[j])
+        assert (regions.pieces[i] == regions.pieces[j]) == one_map
+    for piece in range(regions.pieces.max() + 1):
+        members = np.nonzero(regions.pieces == piece)[0]
+        np.testing.assert_allclose(regions.weight[members] - regions.weight[members[0]], 0, atol=1e-12)
+
+
+def touch(polygon, other):
+    """Whether two polygons have a stretch of their sides in common, side by side."""
+    for p, q in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        along = (q - p) / np.hypot(*(q - p))
+        t, off = (other - p) @ along, (other - p) @ [-along[1], along[0]]
+        on = np.abs(off) < 1e-9
+        for i, k in enumerate(np.roll(np.arange(len(other)), -1)):
+            if on[i] and on[k] and min(max(t[i], t[k]), np.hypot(*(q - p))) - max(min(t[i], t[k]), 0) > 1e-9:
+                return True
+    return False
+
+
+def test_xor_net_of_two_coinciding_lines_has_two_regions():
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+    model.load_state_dict({"0.weight": [[1, -1], [-1, 1]], "2.weight": [[1, 1]]})
+    regions = linear_regions(model, ((0, 1), (0, 1)))
+    assert sorted(map(tuple, regions.patterns.tolist())) == [(0, 1), (1, 0)]
+    assert sorted(regions.weight[:, 0].tolist()) == [[-1, 1], [1, -1]]
+    np.testing.assert_allclose(regions.areas, 0.5)
+
+
+def test_regions_with_one_map_are_one_piece_only_where_they_touch():
+    register(Tent, lambda module: Pieces([-1, 0, 1], [0, 1, -1, 0], [0, 1, 1, 0]))
+    model = nn.Sequential(nn.Linear(2, 1, bias=False), Tent())
+    model[0].weight.data[...] = [[1.0, 0.0]]
+    regions = linear_regions(model, ((-2, 2), (0, 1)))
+    assert sorted(regions.weight[:, 0, 0].tolist()) == [-1, 0, 0, 1]  # the two flat ones have the same map
+    assert sorted(regions.pieces.tolist()) == [0, 1, 2, 3]
+    identity = nn.Sequential(nn.Linear(2, 5, rng=0), nn.PReLU(init=1.0), nn.Linear(5, 1, rng=1))
+    everywhere = linear_regions(identity, WINDOW)
+    assert len(everywhere) > 5 and not everywhere.pieces.any()
+    assert repr(everywhere).startswith(f"LinearRegions({len(everywhere)} activation regions, 1 linear piece, window [-2, 1.5]")
+
+
+class Tent(nn.Module):
+    """A tent on [-1, 1], and 0 elsewhere."""
+
+    def forward(self, x):
+        return tn.relu(1 - np.abs(x))
+
+
+def test_network_without_activation_is_one_region():
+    regions = linear_regions(network((2, 3, 2), nn.Identity), WINDOW)
+    assert len(regions) == 1 and regions.patterns.shape == (1, 0) and len(regions.neighbours) == 0
+    np.testing.assert_allclose(regions.areas, 3.5 * 3)
+    np.testing.assert_array_equal(regions.polygons[0], [[-2, -1], [1.5, -1], [1.5, 2], [-2, 2]])
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_scale_of_the_inputs_does_not_matter(scale):
+    model = network((2, 10, 10, 1), seed=5)
+    regions = linear_regions(model, WINDOW)
+    model[0].weight.data /= scale
+    scaled = linear_regions(model, tuple((scale * low, scale * high) for low, high in WINDOW))
+    assert len(scaled) == len(regions) and len(np.unique(scaled.pieces)) == len(np.unique(regions.pieces))
+    np.testing.assert_allclose(np.sort(scaled.areas), scale**2 * np.sort(regions.areas), rtol=1e-6, atol=1e-12 * scale**2)
+
+
+def test_regions_are_a_sequence():
+    regions = linear_regions(network((2, 4, 1)), WINDOW)
+    assert [region.area for region in regions] == regions.areas.tolist()
+    assert regions[-1].area == regions.areas[-1] and len(regions[1:3]) == 2
+    with pytest.raises(IndexError):
+        regions[len(regions)]
+
+
+@pytest.mark.parametrize("window", [((0, 0), (0, 1)), ((1, 0), (0, 1)), ((0, np.inf), (0, 1)), (0, 1), ((0, np.nan), (0, 1))])
+def test_bad_windows(window):
+    with pytest.raises(ValueError, match=r"linear_regions: the window .* is not \(\(low, high\), \(low, high\)\)"):
+        linear_regions(network((2, 3, 1)), window)
+
+
+def test_bad_networks():
+    with pytest.raises(ShapeError, match=r"layer 0 .* takes 3 .* is given 2.*window is of two inputs.*linear_segments"):
+        linear_regions(network((3, 3, 1)), WINDOW)
+    with pytest.raises(TypeError, match=r"linear_regions: layer 1 is GELU\(approximate='none'\), which is not known"):
+        linear_regions(network((2, 3, 1), nn.GELU), WINDOW)
+    model = network((2, 3, 1))
+    model[0].weight.data[0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"layer 0 .* parameters that are not finite"):
+        linear_regions(model, WINDOW)
+
+
+# Along a segment -----------------------------------------------------------------------------------------------------
+
+
+def tent():
+    """2x up to ½, 2 - 2x after it."""
+    model = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1))
+    model.load_state_dict({"0.weight": [[1], [1]], "0.bias": [0, -0.5], "2.weight": [[2, -4]], "2.bias": [0]})
+    return model
+
+
+@pytest.mark.parametrize("depth", range(1, 11))
+def test_sawtooth_of_depth_l_has_2_to_the_l_pieces(depth):
+    segments = linear_segments(nn.Sequential(*[tent()] * depth), 0, 1)
+    assert len(segments) == 2**depth and segments.pieces.tolist() == list(range(2**depth))
+    np.testing.assert_allclose(segments.breakpoints, np.arange(2**depth + 1) / 2**depth, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(segments.slope[:, 0], np.tile([2.0**depth, -(2.0**depth)], 2 ** (depth - 1)))
+
+
+@pytest.mark.parametrize("sizes", [(1, 20, 1), (5, 16, 16, 3), (40, 30, 2)])
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Hardtanh, lambda: nn.APL(3)])
+def test_segment_against_a_dense_grid(sizes, activation):
+    model = network(sizes, activation, seed=1)
+    rng = np.random.default_rng(2)
+    for x in model.parameters():
+        x.data += rng.normal(size=x.shape)
+    start, end = rng.normal(-4, 1, sizes[0]), rng.normal(4, 1, sizes[0])
+    segments = linear_segments(model, start, end)
+    t = (np.arange(20_000) + 0.5) / 20_000
+    x = start + (end - start) * t[:, None]
+    region = np.searchsorted(segments.breakpoints, t) - 1
+    np.testing.assert_array_equal(patterns_at(model, x), segments.patterns[region])
+    value = segments.slope[region] * t[:, None] + segments.intercept[region]
+    np.testing.assert_allclose(value, model(x).data, rtol=1e-8, atol=1e-8)
+    assert len(segments) > 10 and (np.diff(segments.breakpoints) > 0).all()
+    np.testing.assert_allclose(segments.points[[0, -1]], [start, end])
+    changed = (segments.patterns[1:] != segments.patterns[:-1]).any(axis=1)
+    assert changed.all()
+
+
+def test_segment_through_a_window_passes_the_regions_of_the_window():
+    model = network((2, 12, 8, 1), seed=4)
+    segments = linear_segments(model, [-2.0, -1.0], [1.5, 2.0])
+    regions = linear_regions(model, WINDOW)
+    assert set(map(tuple, segments.patterns.tolist())) <= set(map(tuple, regions.patterns.tolist()))
+
+
+def test_segment_agrees_with_collapse():
+    model = network((3, 8, 8, 2), seed=6)
+    start, end = np.array([-1.0, 2.0, 0.5]), np.array([2.0, -1.0, 1.0])
+    segments = linear_segments(model, start, end)
+    middles = (segments.points[1:] + segments.points[:-1]) / 2
+    np.testing.assert_allclose(collapse(model, middles).weight @ (end - start), segments.slope, atol=1e-12)
+
+
+def test_linear_pieces_along_a_segment():
+    model = nn.Sequential(nn.Linear(1, 4, rng=0), nn.PReLU(init=1.0), nn.Linear(4, 1, rng=1))
+    segments = linear_segments(model, -10, 10)
+    assert len(segments) == 5 and not segments.pieces.any()
+    assert repr(segments) == "LinearSegments(5 activation regions, 1 linear piece)"
+
+
+@pytest.mark.parametrize("start, end, error", [
+    ([0.0], [1.0, 2.0], ShapeError), ([[0.0]], [[1.0]], ShapeError), ([0.0, 1.0], [0.0, 1.0], ValueError),
+    ([0.0, 1.0], [np.inf, 1.0], ValueError), ([0.0], [1.0], ShapeError),
+])  # fmt: skip
+def test_bad_segments(start, end, error):
+    with pytest.raises(error, match="linear_segments"):
+        linear_segments(network((2, 3, 1)), start, end)

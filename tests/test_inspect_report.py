@@ -1,0 +1,170 @@
+"""What is found out about a function of one number, against what is known of it."""
+
+import math
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import nn
+from tinynet.errors import ShapeError
+from tinynet.inspect import report
+
+INF = math.inf
+
+
+def test_swish_has_its_minimum_where_it_is_known_to_have_it():
+    found = report(nn.Swish())
+    ((x, y),) = found.minima
+    w = 0.2784645427610738  # W(1/e): the slope is 0 where 1 + exp(-x) (1 + x) = 0, at x = -(1 + w), and the value there is -w
+    assert abs(w * math.exp(w) - 1 / math.e) < 1e-15
+    assert abs(x + 1 + w) < 1e-10 and abs(y + w) < 1e-10
+    np.testing.assert_allclose(found.slope_zeros, [x], atol=1e-10)
+    assert found.maxima == found.kinks == found.flat == found.jumps == [] and found.monotone == "no"
+    np.testing.assert_allclose(found.range, (-w, 6 / (1 + math.exp(-6))), rtol=1e-12)
+
+
+def test_grid_and_derivatives():
+    found = report(np.sin, -2.0, 3.0, 501)
+    np.testing.assert_array_equal(found.x, np.linspace(-2, 3, 501))
+    np.testing.assert_allclose(found.f, np.sin(found.x), atol=1e-15)
+    np.testing.assert_allclose(found.slope, np.cos(found.x), atol=1e-15)
+    np.testing.assert_allclose(found.curvature, -np.sin(found.x), atol=1e-15)
+
+
+MONOTONE = {
+    "increasing": [np.tanh, tn.sigmoid, nn.Softplus(), nn.LeakyReLU(), nn.ELU(), np.exp, lambda x: x**3],
+    "decreasing": [lambda x: -np.tanh(x), np.negative],
+    "non-decreasing": [tn.relu, nn.Hardtanh(), np.sign],
+    "non-increasing": [lambda x: tn.relu(-x)],
+    "constant": [lambda x: 0.0 * x],
+    "no": [nn.Swish(), nn.GELU(), nn.Mish(), np.sin, np.square, np.abs, nn.Hardswish()],
+}
+
+
+@pytest.mark.parametrize("word", MONOTONE)
+def test_monotone(word):
+    assert [report(f).monotone for f in MONOTONE[word]] == [word] * len(MONOTONE[word])
+
+
+@pytest.mark.parametrize("f, limits", [
+    (tn.sigmoid, (0, 1)), (np.tanh, (-1, 1)), (nn.Swish(), (0, INF)), (tn.relu, (0, INF)), (nn.ELU(), (-1, INF)),
+    (np.sin, (None, None)), (np.square, (INF, INF)), (nn.Softsign(), (-1, 1)), (np.exp, (0, INF)), (nn.GELU(), (0, INF)),
+    (lambda x: x * np.sin(x), (None, None)), (lambda x: np.log(1 + x * x), (INF, INF)), (nn.Hardtanh(), (-1, 1)),
+    (lambda x: -x, (INF, -INF)), (np.arctan, (-math.pi / 2, math.pi / 2)), (lambda x: np.sin(x) / (1 + x * x), (0, 0)),
+    (lambda x: x**3, (-INF, INF)), (nn.LogSigmoid(), (-INF, 0)), (lambda x: 1 / np.log(3 + x * x), (None, None)),
+])  # fmt: skip
+def test_limits(f, limits):
+    for found, known in zip(report(f).limits, limits, strict=True):
+        assert found == known if known is None or math.isinf(known) else abs(found - known) < 1e-8
+
+
+def test_fixed_points():
+    (sigmoid,) = report(tn.sigmoid).fixed_points
+    assert abs(sigmoid.x - 1 / (1 + math.exp(-sigmoid.x))) < 1e-14 and sigmoid.kind == "attracting"
+    assert abs(sigmoid.x - 0.659046068407) < 1e-10 and abs(sigmoid.slope - sigmoid.x * (1 - sigmoid.x)) < 1e-12
+    for f in (np.tanh, np.sin):
+        assert report(f).fixed_points == [(0.0, 1.0, "neutral")]
+    zero, one = report(np.square).fixed_points
+    assert (zero.x, zero.kind, one.kind) == (0, "attracting", "repelling") and abs(one.x - 1) < 1e-12
+    assert report(nn.Softplus()).fixed_points == report(nn.Softplus()).fixed_intervals == []
+    (touching,) = report(lambda x: x * x + 0.25).fixed_points  # f(x) - x does not change its sign
+    assert abs(touching.x - 0.5) < 1e-7 and touching.kind == "neutral"
+    cos = report(np.cos).fixed_points[0]
+    assert abs(cos.x - 0.7390851332151607) < 1e-12 and cos.kind == "attracting"
+    assert [point.kind for point in report(lambda x: 3 * np.sin(x)).fixed_points] == ["repelling"] * 3
+    off_grid = report(lambda x: x + np.sin(x - 0.12345) * 0.5, -1.0, 2.0)
+    assert [round(point.x, 10) for point in off_grid.fixed_points] == [0.12345]
+
+
+@pytest.mark.parametrize("f, interval", [
+    (tn.relu, (0, 6)), (nn.Hardtanh(), (-1, 1)), (nn.LeakyReLU(), (0, 6)), (np.abs, (0, 6)), (nn.Identity(), (-6, 6)),
+    (nn.Hardtanh(-0.12345, 1.54321), (-0.12345, 1.54321)),
+])  # fmt: skip
+def test_intervals_of_fixed_points(f, interval):
+    found = report(f)
+    np.testing.assert_allclose(found.fixed_intervals, [interval], atol=1e-14)
+    assert found.fixed_points == []
+
+
+@pytest.mark.parametrize("f, idempotent", [
+    (tn.relu, True), (nn.Hardtanh(), True), (nn.ReLU6(), True), (np.abs, True), (nn.Identity(), True), (np.sign, True),
+    (np.tanh, False), (tn.sigmoid, False), (nn.LeakyReLU(), False), (nn.Swish(), False), (np.sin, False),
+    (nn.Hardtanh(1, 2), True),
+])  # fmt: skip
+def test_idempotent(f, idempotent):
+    found = report(f)
+    assert found.idempotent is idempotent
+    assert (found.change_on_repeat == 0) is idempotent
+    assert found.change_on_repeat == np.abs(np.asarray(f(f(found.x))) - f(found.x)).max()
+
+
+@pytest.mark.parametrize("f, symmetry", [
+    (np.tanh, "odd"), (np.sin, "odd"), (np.abs, "even"), (np.square, "even"), (tn.relu, "none"), (tn.sigmoid, "none"),
+    (lambda x: 0 * x, "odd and even"), (np.cos, "even"), (nn.Softsign(), "odd"),
+])  # fmt: skip
+def test_symmetry(f, symmetry):
+    assert report(f).symmetry == symmetry == report(f, -1.0, 5.0).symmetry
+
+
+@pytest.mark.parametrize("f, kinks, flat", [
+    (tn.relu, [0], [(-6, 0)]), (np.abs, [0], []), (nn.Hardtanh(-0.123, 1.789), [-0.123, 1.789], [(-6, -0.123), (1.789, 6)]),
+    (nn.LeakyReLU(), [0], []), (nn.ELU(), [], []), (np.tanh, [], []), (nn.Hardswish(), [-3, 3], [(-6, -3)]),
+    (nn.ELU(0.5), [0], []), (nn.SELU(), [0], []), (nn.APL(1), [0], [(-6, 0)]), (nn.Sin(30), [], []),
+])  # fmt: skip
+def test_kinks_and_flat_stretches(f, kinks, flat):
+    found = report(f)
+    np.testing.assert_allclose(found.kinks, kinks, atol=1e-12)
+    np.testing.assert_allclose(np.reshape(found.flat, (-1, 2)), np.reshape(flat, (-1, 2)), atol=1e-12)
+
+
+def test_a_minimum_in_a_kink_is_no_zero_of_the_slope():
+    found = report(lambda x: np.abs(x - 0.3141))
+    np.testing.assert_allclose(found.minima, [(0.3141, 0)], atol=1e-14)
+    assert found.slope_zeros == []
+
+
+def test_zeros_of_the_slope_without_a_change_of_its_sign():
+    assert abs(report(lambda x: (x - 0.777) ** 3).slope_zeros[0] - 0.777) < 1e-6
+    assert report(lambda x: (x - 0.777) ** 3).minima == []
+
+
+@pytest.mark.parametrize("f, known", [
+    (tn.sigmoid, 0.25), (np.tanh, 1), (np.abs, 1), (nn.Swish(), 1.0998393194498), (nn.Hardswish(), 1.5), (nn.Sin(30), 30),
+    (np.sign, INF),
+])  # fmt: skip
+def test_lipschitz(f, known):
+    np.testing.assert_allclose(report(f).lipschitz, known, rtol=1e-9)
+
+
+def test_jumps():
+    found = report(lambda x: np.sign(x - 0.123) + x)
+    np.testing.assert_allclose(found.jumps, [0.123], atol=1e-12)
+    assert found.lipschitz == INF and "jumps         0.123" in repr(found)
+
+
+def test_a_module_is_looked_at_as_it_is_used():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Tanh())
+    assert report(model).symmetry == "odd" and model.training and tn.is_grad_enabled()
+
+
+def test_long_lists_are_cut_in_the_text_only():
+    found = report(nn.Sin(30))
+    assert len(found.minima) == 57 and "and 51 more" in repr(found)
+    assert "limits        none found at -∞, none found at ∞" in repr(found)
+
+
+@pytest.mark.parametrize("f, options, error, message", [
+    (np.tanh, (1.0, 1.0), ValueError, "4001 points from 1.0 to 1.0; it takes an interval"),
+    (np.tanh, (0.0, INF), ValueError, "it takes an interval"),
+    (np.tanh, (0.0, 1.0, 2), ValueError, "2 points from"),
+    (np.log, (), ValueError, r"np\.log is nan at -6; choose another interval"),
+    (lambda x: 1 / x, (), ValueError, "is inf at 0"),
+    (nn.Softmax(), (), ValueError, r"Softmax\(axis=-1\) gives for a number depends on the others"),
+    (np.sum, (), ShapeError, r"np\.sum gave shape \(\) for \(4001,\); it must work element by element"),
+    (math.tanh, (), TypeError, "must work on arrays and tensors"),
+    (np.spacing, (), TypeError, r"np\.spacing must work on arrays and tensors"),
+])  # fmt: skip
+def test_bad_functions(f, options, error, message):
+    with pytest.raises(error, match=f"report: .*{message}"):
+        report(f, *options)

@@ -1,0 +1,101 @@
+"""The computation graph of a tensor as DOT, the language of Graphviz."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tinynet.errors import GraphError
+from tinynet.graph import LEAF_NUMBER, reachable
+from tinynet.nn.module import Module
+from tinynet.tensor import Tensor, node_of
+
+__all__ = ["dot"]
+
+
+def dot(tensor: Tensor, model: Module | None = None) -> str:
+    """The graph that a tensor was computed by: what went in, the operations, and the shapes of the results.
+
+    Operations are ellipses, tensors that require a gradient boxes, and constants are grey; arrows go the way of the
+    computation. With the text in a file ``graph.dot``, Graphviz draws it: ``dot -Tsvg graph.dot -o graph.svg``.
+
+    Parameters
+    ----------
+    tensor : Tensor
+        A tensor that requires a gradient, before its graph is freed.
+    model : Module, optional
+        Where the names of parameters are taken from.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    GradientError
+        If the tensor requires no gradient, and so has no graph.
+    GraphError
+        If the graph was freed by `Tensor.backward`.
+
+    Examples
+    --------
+    >>> import numpy as np, tinynet as tn
+    >>> layer = tn.nn.Linear(2, 1, bias=False)
+    >>> print(tn.inspect.dot(np.sum(layer(np.ones((5, 2))), axis=0), layer))
+    digraph {
+      node [fontname="monospace"];
+      n0 [label="constant\\n(5, 2)", shape=box, color=gray, fontcolor=gray];
+      n1 [label="weight\\n(1, 2)", shape=box];
+      n2 [label="tn.linear\\n(5, 1)"];
+      n3 [label="np.sum axis=0\\n(1,)"];
+      n0 -> n2 [color=gray];
+      n1 -> n2;
+      n2 -> n3;
+    }
+    """
+    names = {} if model is None else {id(x): name for name, x in model.named_parameters()}
+    root = node_of(tensor)
+    numbers: dict[int, int] = {}
+    lines: list[str] = []
+    arrows: list[str] = []
+
+    def drawn(thing: Any, label: str, style: str) -> int:
+        """The number of a node of the drawing, which is drawn when it is first met."""
+        number = numbers.setdefault(id(thing), len(numbers))
+        if number == len(lines):
+            lines.append(f"  n{number} [label={_quoted(label)}{style}];")
+        return number
+
+    def leaf(x: Any) -> int:
+        return drawn(x, f"{names.get(id(x), 'tensor')}\n{x.shape}", ", shape=box")
+
+    if root is tensor:
+        leaf(tensor)
+    for node in reversed([node for node in reachable([root]) if node.number != LEAF_NUMBER]):
+        if node.operands is None:
+            raise GraphError("dot: the graph was freed by backward(); draw it before, or call backward(retain_graph=True)")
+        sources = []
+        for x, parent in zip(node.operands, node.parents, strict=True):
+            if parent is not None:
+                sources.append((numbers[id(parent)] if parent.number != LEAF_NUMBER else leaf(parent), ""))
+            elif x is not None:
+                sources.append((drawn(x, _constant(x), ", shape=box, color=gray, fontcolor=gray"), " [color=gray]"))
+        number = drawn(node, f"{_operation(node.rule.name, node.params)}\n{node.out.shape}", "")
+        arrows += [f"  n{source} -> n{number}{style};" for source, style in sources]
+    return "\n".join(["digraph {", '  node [fontname="monospace"];', *lines, *arrows, "}"])
+
+
+def _constant(x: Any) -> str:
+    return f"constant\n{np.shape(x)}" if np.ndim(x) else f"{x}"
+
+
+def _operation(name: str, params: Mapping[str, Any]) -> str:
+    """The operation and its parameters, those that are short."""
+    shown = {key: value for key, value in params.items() if value is not None and key != "hooks"}
+    texts = {key: f"array{np.shape(value)}" if isinstance(value, np.ndarray) else repr(value) for key, value in shown.items()}
+    return " ".join([name, *(f"{key}={text if len(text) <= 24 else text[:23] + '…'}" for key, text in texts.items())])
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,341 @@
+"""The linear regions of a piecewise linear network, exactly: as convex polygons of a window, and as intervals of a segment.
+
+A cell on which the network's first layers are one affine map is cut by the line on which each unit of the next layer meets a
+breakpoint; each part has an affine map again. So the layers are gone through one by one, with all cells at once.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tinynet.errors import ShapeError
+from tinynet.inspect.cells import Intervals, Polygons
+from tinynet.inspect.pieces import AffineMap, Pieces, stages
+from tinynet.nn.module import Module
+
+__all__ = ["LinearRegions", "LinearSegments", "Region", "linear_regions", "linear_segments"]
+
+Array = np.ndarray[Any, Any]
+
+SNAP = 1e-12
+"""What is nearer to a breakpoint than this share of the terms that it is the sum of is on it: rounding makes no regions."""
+
+
+class Region(NamedTuple):
+    """One activation region of a network of two inputs.
+
+    Attributes
+    ----------
+    polygon : ndarray, shape (corners, 2)
+        The corners, counterclockwise.
+    weight : ndarray, shape (out, 2)
+    bias : ndarray, shape (out,)
+        The network is ``weight @ x + bias`` there.
+    pattern : ndarray, shape (units,)
+        The piece that each unit is on, layer after layer.
+    area : float
+    """
+
+    polygon: Array
+    weight: Array
+    bias: Array
+    pattern: Array
+    area: float
+
+
+class LinearRegions(Sequence[Region]):
+    """The regions of a network in a window of the plane; a sequence of `Region`.
+
+    Attributes
+    ----------
+    window : tuple
+        ``((low, high), (low, high))``, the interval of each input.
+    polygons : list of ndarray, each of shape (corners, 2)
+        The corners of each activation region, counterclockwise.
+    weight : ndarray, shape (regions, out, 2)
+    bias : ndarray, shape (regions, out)
+    patterns : ndarray of int, shape (regions, units)
+        The piece that each unit is on, layer after layer; no two rows are equal.
+    areas : ndarray, shape (regions,)
+    neighbours : ndarray of int, shape (pairs, 2)
+        The pairs of regions that meet in more than a point.
+    pieces : ndarray of int, shape (regions,)
+        The linear piece that each region belongs to: neighbouring regions with one affine map are one piece, from 0 on.
+
+    Examples
+    --------
+    The clip to [-1, 1] of both inputs makes nine:
+
+    >>> import numpy as np, tinynet as tn
+    >>> regions = tn.inspect.linear_regions(tn.nn.Hardtanh(), ((-2, 2), (-2, 2)))
+    >>> len(regions), float(regions.areas.sum()), len(regions.neighbours)
+    (9, 16.0, 12)
+    >>> [region.polygon.tolist() for region in regions if region.pattern.tolist() == [1, 2]]
+    [[[1.0, 1.0], [1.0, 2.0], [-1.0, 2.0], [-1.0, 1.0]]]
+    """
+
+    def __init__(self, cells: Polygons, maps: Array, patterns: Array, bounds: Array, window: Any) -> None:
+        self.window = window
+        self.polygons = [corners[:size] for corners, size in zip(cells.corners, cells.sizes, strict=True)]
+        self.weight, self.bias = maps[:, :-1].swapaxes(1, 2) + 0.0, maps[:, -1] + 0.0  # without negative zeros
+        self.patterns = patterns
+        self.areas = cells.areas()
+        self._cells = cells
+        self._maps = maps
+        self._bounds = bounds
+
+    @cached_property
+    def neighbours(self) -> Array:
+        """The pairs of regions that meet in more than a point."""
+        return self._cells.neighbours()
+
+    @cached_property
+    def pieces(self) -> Array:
+        """The linear piece that each region belongs to."""
+        reach = np.array([*np.abs(self.window).max(axis=1), 1.0])
+        pairs = self.neighbours[_one_map(self._maps, self._bounds, self.neighbours[:, 0], self.neighbours[:, 1], reach)]
+        root = list(range(len(self)))
+
+        def find(i: int) -> int:
+            while root[i] != i:
+                root[i] = i = root[root[i]]
+            return i
+
+        for i, j in pairs.tolist():
+            i, j = sorted((find(i), find(j)))
+            root[j] = i
+        return np.unique([find(i) for i in range(len(self))], return_inverse=True)[1]
+
+    def __len__(self) -> int:
+        return len(self.areas)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        return Region(
+            self.polygons[index], self.weight[index], self.bias[index], self.patterns[index], float(self.areas[index])
+        )
+
+    def __iter__(self) -> Iterator[Region]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        (left, right), (bottom, top) = self.window
+        return (
+            f"LinearRegions({_count(len(self), 'activation region')}, {_count(self.pieces.max() + 1, 'linear piece')}, "
+            f"window [{left:g}, {right:g}] × [{bottom:g}, {top:g}])"
+        )
+
+
+class LinearSegments:
+    """The pieces of a network along a segment.
+
+    Attributes
+    ----------
+    breakpoints : ndarray, shape (regions + 1,)
+        Where each region begins, and the last one ends, as shares of the way: from 0 to 1.
+    points : ndarray, shape (regions + 1, in)
+        The same as points.
+    slope, intercept : ndarray, shape (regions, out)
+        The network at the share t of the way is ``slope * t + intercept`` there.
+    patterns : ndarray of int, shape (regions, units)
+        The piece that each unit is on, layer after layer.
+    pieces : ndarray of int, shape (regions,)
+        The linear piece that each region belongs to: neighbouring regions with one affine map are one piece, from 0 on.
+
+    Examples
+    --------
+    >>> import tinynet as tn
+    >>> segments = tn.inspect.linear_segments(tn.nn.ReLU(), [-1, -2], [1, 1])
+    >>> segments.points.round(3).tolist()
+    [[-1.0, -2.0], [0.0, -0.5], [0.333, 0.0], [1.0, 1.0]]
+    >>> segments.patterns.tolist(), segments.slope.tolist()
+    ([[0, 0], [1, 0], [1, 1]], [[0.0, 0.0], [2.0, 0.0], [2.0, 3.0]])
+    """
+
+    def __init__(self, cells: Intervals, maps: Array, patterns: Array, bounds: Array, start: Array, end: Array) -> None:
+        order = np.argsort(cells.corners[:, 0, 0])
+        maps, bounds, here = maps[order], bounds[order], np.arange(len(order))
+        self.breakpoints = np.append(cells.corners[order, 0, 0], 1.0)
+        self.points = start + (end - start) * self.breakpoints[:, None]
+        self.slope, self.intercept = maps[:, 0], maps[:, 1]
+        self.patterns = patterns[order]
+        self.pieces = np.cumsum(~_one_map(maps, bounds, here, np.maximum(here - 1, 0), np.ones(2)))
+
+    def __len__(self) -> int:
+        return len(self.slope)
+
+    def __repr__(self) -> str:
+        return f"LinearSegments({_count(len(self), 'activation region')}, {_count(self.pieces[-1] + 1, 'linear piece')})"
+
+
+def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float, float]]) -> LinearRegions:
+    """All linear regions of a piecewise linear network of two inputs in a window: polygons, not a count of pixels.
+
+    An activation region is where each unit stays on one of its pieces; it is a convex polygon, on which the network is one
+    affine map. A linear piece is what is left when neighbouring regions with the same map are taken together. Regions of no
+    area, where a point or a line has a pattern of its own, are not among them (Montúfar et al. 2014, "On the number of linear
+    regions of deep neural networks"; Hanin & Rolnick 2019, "Complexity of linear regions in deep networks").
+
+    Parameters
+    ----------
+    model : Module
+        As for `collapse`, of two inputs.
+    window : ((float, float), (float, float))
+        The interval of the first and of the second input.
+
+    Returns
+    -------
+    LinearRegions
+
+    Raises
+    ------
+    TypeError
+        If a layer is not piecewise linear.
+    ShapeError
+        If the network has not two inputs.
+    ValueError
+        If the window has no area, or a parameter is not finite.
+
+    Examples
+    --------
+    The network of XOR with |x₁ - x₂| in it has two lines that are one:
+
+    >>> import numpy as np, tinynet as tn
+    >>> model = tn.nn.Sequential(tn.nn.Linear(2, 2, bias=False), tn.nn.ReLU(), tn.nn.Linear(2, 1, bias=False))
+    >>> keys = model.load_state_dict({"0.weight": [[1.0, -1.0], [-1.0, 1.0]], "2.weight": [[1.0, 1.0]]})
+    >>> regions = tn.inspect.linear_regions(model, ((-1, 2), (-1, 2)))
+    >>> regions
+    LinearRegions(2 activation regions, 2 linear pieces, window [-1, 2] × [-1, 2])
+    >>> [(region.pattern.tolist(), region.weight.tolist(), region.area) for region in regions]
+    [([0, 1], [[-1.0, 1.0]], 4.5), ([1, 0], [[1.0, -1.0]], 4.5)]
+    """
+    box = np.asarray(window, dtype=np.float64)
+    if box.shape != (2, 2) or not np.isfinite(box).all() or not (box[:, 0] < box[:, 1]).all():
+        raise ValueError(f"linear_regions: the window {window!r} is not ((low, high), (low, high)), each low below its high")
+    try:
+        parts = [part for _, part in stages(model, 2, "linear_regions")]
+    except ShapeError as error:
+        raise ShapeError(
+            f"{error}; the window is of two inputs: for a network of n put a Linear(2, n) before it, which lays a plane into "
+            "its inputs, or take tn.inspect.linear_segments"
+        ) from error
+    cells = Polygons(box[:, 0], box[:, 1])
+    limits = tuple((low, high) for low, high in box.tolist())
+    return LinearRegions(cells, *_enumerated(cells, parts, np.abs(box).max(axis=1)), limits)
+
+
+def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> LinearSegments:
+    """All linear regions that a segment passes through, of a piecewise linear network of any number of inputs.
+
+    Parameters
+    ----------
+    model : Module
+        As for `collapse`.
+    start, end : array_like of shape (in,)
+        The ends of the segment; numbers do where there is one input.
+
+    Returns
+    -------
+    LinearSegments
+
+    Raises
+    ------
+    TypeError
+        If a layer is not piecewise linear.
+    ShapeError
+        If the ends are not points of the network's inputs.
+    ValueError
+        If an end or a parameter is not finite, or both ends are one point.
+
+    Examples
+    --------
+    A tent has 2 pieces, and a tent of a tent 4 (Telgarsky 2016, "Benefits of depth in neural networks"):
+
+    >>> import tinynet as tn
+    >>> tent = tn.nn.Sequential(tn.nn.Linear(1, 2), tn.nn.ReLU(), tn.nn.Linear(2, 1))
+    >>> keys = tent.load_state_dict({"0.weight": [[1], [1]], "0.bias": [0, -0.5], "2.weight": [[2, -4]], "2.bias": [0]})
+    >>> pieces = tn.inspect.linear_segments(tn.nn.Sequential(tent, tent), 0, 1)
+    >>> pieces
+    LinearSegments(4 activation regions, 4 linear pieces)
+    >>> pieces.breakpoints.tolist()
+    [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
+    a, b = np.atleast_1d(np.asarray(start, dtype=np.float64)), np.atleast_1d(np.asarray(end, dtype=np.float64))
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ShapeError(f"linear_segments: start has shape {a.shape} and end {b.shape}; both must be points of shape (in,)")
+    if not np.isfinite([a, b]).all() or (a == b).all():
+        raise ValueError(f"linear_segments: from {start!r} to {end!r} there is no segment; take two finite, different points")
+    way = AffineMap((b - a)[:, None], a)
+    parts = [way, *(part for _, part in stages(model, len(a), "linear_segments"))]
+    cells = Intervals()
+    return LinearSegments(cells, *_enumerated(cells, parts, np.ones(1)), a, b)
+
+
+def _enumerated(cells: Any, parts: Sequence[AffineMap | Pieces], reach: Array) -> tuple[Array, Array, Array]:
+    """Cut the one cell there is into the regions of a network.
+
+    Returns
+    -------
+    maps : ndarray, shape (regions, inputs + 1, out)
+        The slope along each input, and after them the constant.
+    patterns : ndarray of int, shape (regions, units)
+    bounds : ndarray, shape (regions, out)
+        What the terms that an output is the sum of come to in magnitude where the inputs are within `reach`: the measure of
+        rounding.
+    """
+    inputs = len(reach)
+    maps = np.concatenate([np.eye(inputs), np.zeros((1, inputs))])[None]
+    bounds = reach[None]
+    patterns = np.zeros((1, 0), dtype=np.int64)
+    for part in parts:
+        if isinstance(part, AffineMap):
+            maps = np.dot(maps, part.weight.T)
+            maps[:, -1] += part.bias
+            bounds = np.dot(bounds, np.abs(part.weight.T)) + np.abs(part.bias)
+        else:
+            breakpoints, slopes, intercepts = part.of_units(maps.shape[2])
+            before, pattern = _cut(cells, breakpoints, maps, bounds)
+            units = np.arange(maps.shape[2])
+            slope, intercept = slopes[pattern, units], intercepts[pattern, units]
+            maps, bounds, patterns = maps[before], bounds[before], patterns[before]
+            maps = maps * slope[:, None]
+            maps[:, -1] += intercept
+            bounds = bounds * np.abs(slope) + np.abs(intercept)
+            if len(breakpoints):
+                patterns = np.concatenate([patterns, pattern], axis=1)
+    return maps, patterns, bounds
+
+
+def _cut(cells: Any, breakpoints: Array, maps: Array, bounds: Array) -> tuple[Array, Array]:
+    """Cut the cells where a unit meets a breakpoint: which cell each was part of before, and the piece of each unit on it."""
+    before = np.arange(len(maps))
+    pattern = np.zeros((len(maps), maps.shape[2]), dtype=np.int64)
+    for unit in range(maps.shape[2]):
+        for breakpoint in breakpoints[:, unit]:
+            line = maps[before, :, unit]
+            heights = np.einsum("rcd,rd->rc", cells.corners, line[:, :-1]) + (line[:, -1:] - breakpoint)
+            heights[np.abs(heights) <= SNAP * (bounds[before, unit] + abs(breakpoint))[:, None]] = 0
+            below, above = heights.min(axis=1) < 0, heights.max(axis=1) > 0
+            pattern[:, unit] += above & ~below
+            which = np.nonzero(above & below)[0]
+            if len(which):
+                cells.cut(which, heights[which], line[which, :-1])
+                before = np.append(before, before[which])
+                pattern = np.append(pattern, pattern[which], axis=0)
+                pattern[-len(which) :, unit] += 1
+    return before, pattern
+
+
+def _one_map(maps: Array, bounds: Array, i: Array, j: Array, reach: Array) -> Array:
+    """Whether the maps of two regions, at the indices `i` and `j`, are one but for rounding."""
+    apart = np.einsum("d,rdo->ro", reach, np.abs(maps[i] - maps[j]))
+    same: Array = (apart <= SNAP * (bounds[i] + bounds[j])).all(axis=1)
+    return same
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
