@@ -1,10 +1,6 @@
-"""Pictures of models and trainings, drawn with matplotlib where it is installed.
+"""The plane in the colours of the classes that a model sees in it."""
 
-Nothing here touches `matplotlib.pyplot` or its global state: figures work without a screen, are freed like any object, show
-themselves as the value of a notebook cell, and are written with ``figure.savefig(path)``.
-"""
-
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,56 +8,14 @@ import numpy.typing as npt
 
 from tinynet.errors import ShapeError
 from tinynet.nn.module import Module
+from tinynet.plot.figure import COLORS, MARKERS, Array, axes_or_new
 from tinynet.tensor import Tensor
 from tinynet.training.inference import predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "curves", "decision_boundary", "subplots"]
-
-Array = np.ndarray[Any, Any]
-
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
-"""Colours that the colour-blind can tell apart, by Okabe and Ito (2008), "Color Universal Design"."""
-
-MARKERS = "os^Dvp*X"
-
-
-def subplots(rows: int = 1, columns: int = 1, size: tuple[float, float] = (4.2, 3.8)) -> "tuple[Figure, Array]":
-    """A new figure and its axes.
-
-    Parameters
-    ----------
-    rows, columns : int
-        How many axes below and beside each other.
-    size : (float, float)
-        Width and height of each, in inches.
-
-    Returns
-    -------
-    figure : matplotlib.figure.Figure
-    axes : ndarray of matplotlib.axes.Axes, shape (rows, columns)
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
-
-    Examples
-    --------
-    >>> import tinynet as tn
-    >>> figure, axes = tn.plot.subplots(1, 2)
-    >>> axes.shape
-    (1, 2)
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("tinynet.plot needs matplotlib; install it with: pip install -e '.[plot]'") from error
-    figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
-    return figure, figure.subplots(rows, columns, squeeze=False)
+__all__ = ["decision_boundary"]
 
 
 def decision_boundary(
@@ -119,7 +73,7 @@ def decision_boundary(
         raise ShapeError(f"decision_boundary: x has shape {points.shape}; it must be (n, 2), points of the plane")
     if len(labels) != len(points):
         raise ShapeError(f"decision_boundary: y has shape {np.shape(y)}; each of the {len(points)} points needs one class")
-    ax = subplots()[1][0, 0] if ax is None else ax
+    ax = axes_or_new(ax)
     margin = 0.1 * np.ptp(points, axis=0) + 1e-9
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     columns, rows = np.linspace(low[0], high[0], resolution), np.linspace(low[1], high[1], resolution)
@@ -137,59 +91,6 @@ def decision_boundary(
         marker, (x1, x2) = MARKERS[i % len(MARKERS)], points[labels == i].T
         ax.scatter(x1, x2, s=22, c=color, marker=marker, edgecolors="white", linewidths=0.4, label=f"class {i}")
     ax.set(xlabel="$x_1$", ylabel="$x_2$", title=title, xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    return ax
-
-
-def curves(
-    history: Mapping[str, list[float]],
-    columns: Iterable[str] | None = None,
-    ax: "Axes | None" = None,
-    *,
-    label: str = "",
-    log: bool = False,
-) -> "Axes":
-    """Draw columns of a training's history against the epoch.
-
-    Parameters
-    ----------
-    history : History or mapping
-        Lists with one number an epoch.
-    columns : iterable of str, optional
-        What to draw: ``loss``, and ``val_loss`` if it is there, unless told.
-    ax : matplotlib.axes.Axes, optional
-        Where to draw, beside what is there already; without, a new figure is made.
-    label : str
-        What the legend says before each column's name, to tell trainings apart.
-    log : bool
-        A logarithmic axis for the values.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-
-    Raises
-    ------
-    KeyError
-        If the history has not such a column.
-    ImportError
-        If matplotlib is not installed.
-
-    Examples
-    --------
-    >>> import tinynet as tn
-    >>> ax = tn.plot.curves({"loss": [1.0, 0.5, 0.25]}, label="tanh", log=True)
-    >>> ax.get_xlabel(), ax.get_ylabel(), [line.get_label() for line in ax.lines]
-    ('epoch', 'loss', ['tanh loss'])
-    """
-    names = [name for name in ("loss", "val_loss") if name in history] if columns is None else list(columns)
-    values = [history[name] for name in names]
-    ax = subplots()[1][0, 0] if ax is None else ax
-    for name, value in zip(names, values, strict=True):
-        color, style = COLORS[len(ax.lines) % len(COLORS)], "--" if name.startswith("val_") else "-"
-        ax.plot(range(1, len(value) + 1), value, style, color=color, label=f"{label} {name}".strip())
-    kinds = {name.removeprefix("val_") for name in names}
-    ax.set(xlabel="epoch", ylabel=kinds.pop() if len(kinds) == 1 else "value", yscale="log" if log else "linear")
-    ax.legend()
     return ax
 
 
