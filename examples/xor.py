@@ -1,96 +1,173 @@
-"""XOR: the smallest task that no linear model can do, and that a hidden layer of eight tanh units can.
+"""XOR: what no straight line can do, two ReLU units can, and training finds more often the wider the network.
 
-Trains both with the same loss, optimizer and number of steps, then prints the truth table and a map of each decision.
-Every affine f has f(0,0) + f(1,1) = f(0,1) + f(1,0), so it cannot be negative in the first two points and positive in the
-others: a straight line has at most three of the four on their right sides.
+A hidden layer without an activation is trained beside ReLU and tanh, with 2, 4 and 8 units and many random starts of each, on
+all four points at once (binary cross-entropy, Adam with a learning rate of 0.02). That no line solves XOR needs no training:
+every labelling of the four points is either drawn by some line or refuted by a sum that would have to be positive and zero.
 """
 
-from collections.abc import Callable
+import itertools
 from typing import Any
 
 import numpy as np
 
 import tinynet as tn
-from common import parse, verdict
+from common import ACTIVATIONS, DOES_NOT_HOLD, HOLDS, WIDTH, Claim, start
+from stats import Rate, rate
 
+CLAIMS = (
+    Claim("A1", "In a drawing of XOR the filled dots, its ones, sit on the corners (0, 0) and (1, 1).", DOES_NOT_HOLD),
+    Claim("A2", "No affine model does XOR: no straight line has its ones on one side and its zeros on the other.", HOLDS),
+    Claim("A4", "Two hidden ReLU units do XOR, with weights set by hand: ReLU(x₁ − x₂) + ReLU(x₂ − x₁).", HOLDS),
+    Claim("A6", "That a network could do XOR does not mean that training gets there.", HOLDS),
+)
 Array = np.ndarray[Any, Any]
 X, Y = tn.data.xor()
+COMPARED, WIDTHS = ("ReLU", "tanh", "linear"), (2, 4, 8)
 
 
-def linear(rng: Any) -> tn.nn.Module:
-    return tn.nn.Linear(2, 1, rng=rng)
+def labellings_by_lines() -> list[tuple[int, ...]]:
+    """The labellings of the four points that some line draws; every other is shown to be impossible.
+
+    A line is searched for among those with small weights. An affine f has f(0,0) − f(0,1) − f(1,0) + f(1,1) = 0. If all four
+    terms had the same sign the sum would not be 0, so the two labellings that ask for it are nobody's.
+    """
+    rows = np.column_stack([X, np.ones(4)])
+    lines = np.array(list(itertools.product((-1, 1), (-1, 1), (-1.5, -0.5, 0.5, 1.5)))) * 1.0
+    lines = np.concatenate([lines, [[0, 0, 1], [0, 0, -1]], *([[s, 0, -s / 2], [0, s, -s / 2]] for s in (-1, 1))])
+    drawn = {tuple(labels) for labels in (lines @ rows.T > 0).astype(int).tolist()}
+    signs = np.array([1, -1, -1, 1])
+    assert not (signs @ rows).any()
+    for labels in set(itertools.product((0, 1), repeat=4)) - drawn:
+        assert abs(np.sum(signs * np.where(labels, 1, -1))) == 4, f"{labels} is neither drawn nor refuted"
+    return sorted(drawn)
 
 
-def mlp(rng: Any) -> tn.nn.Module:
-    return tn.nn.Sequential(tn.nn.Linear(2, 8, rng=rng), tn.nn.Tanh(), tn.nn.Linear(8, 1, rng=rng))
+def train(width: int, activation: str, seeds: range, steps: int) -> tn.nn.Stack:
+    """A network for each seed, all trained at once; each says 1 where its output is positive."""
+
+    def network(seed: int) -> tn.nn.Module:
+        rng = np.random.default_rng(seed)
+        return tn.nn.Sequential(tn.nn.Linear(2, width, rng=rng), ACTIVATIONS[activation](), tn.nn.Linear(width, 1, rng=rng))
+
+    models = tn.nn.ensemble(network, seeds)
+    trainer = tn.Trainer(models, tn.nn.BCEWithLogitsLoss(), tn.optim.Adam(models.parameters(), lr=0.02), rng=list(seeds))
+    trainer.fit(X, Y[:, None], epochs=steps, batch_size=4, verbose=0)
+    return models
 
 
-def train(build: Callable[[Any], tn.nn.Module], seed: int, epochs: int) -> tn.Trainer:
-    """A model trained on all four points at once; it says 1 where its output is positive."""
-    rng = np.random.default_rng(seed)
-    model = build(rng)
-    trainer = tn.Trainer(model, tn.nn.BCEWithLogitsLoss(), tn.optim.Adam(model.parameters(), lr=0.05), rng=rng)
-    trainer.fit(X, Y[:, None], epochs=epochs, batch_size=4, verbose=0)
-    return trainer
+def answers(model: tn.nn.Module, points: Array) -> Array:
+    """0 or 1 for each point; of a stack for each member and point."""
+    with tn.no_grad():
+        return (model(points).data[..., 0] > 0).astype(int)
 
 
-def answers(trainer: tn.Trainer, points: Array) -> Array:
-    return (trainer.predict(points)[:, 0] > 0).astype(int)
-
-
-def map_lines(trainer: tn.Trainer) -> list[str]:
+def map_lines(model: tn.nn.Module) -> list[str]:
     """The square from -0.5 to 1.5 as text: `#` where the model says 1, `.` where it says 0, the targets in their places."""
     a, b = np.meshgrid(np.linspace(-0.5, 1.5, 33), np.linspace(1.5, -0.5, 17))
-    rows = np.where(answers(trainer, np.stack([a.ravel(), b.ravel()], axis=1)), "#", ".").reshape(a.shape)
+    rows = np.where(answers(model, np.stack([a.ravel(), b.ravel()], axis=1)), "#", ".").reshape(a.shape)
     for (x1, x2), target in zip(X.astype(int), Y, strict=True):
         rows[12 - 8 * x2, 8 + 16 * x1] = str(target)
     return ["".join(row) for row in rows]
 
 
-def plot(trainers: dict[str, tn.Trainer], file: Any) -> None:
-    figure, axes = tn.plot.subplots(1, 2, size=(4, 3.9))
-    x, y = tn.data.xor_cloud(120, noise=0.15, rng=0)
-    for ax, (name, trainer) in zip(axes.flat, trainers.items(), strict=True):
-        tn.plot.decision_boundary(trainer.model, x, y, ax, title=f"{name}: {(answers(trainer, X) == Y).sum()} of 4 right")
-        for label, marker in enumerate("os"):
-            ax.scatter(*X[label == Y].T, s=120, c=tn.plot.COLORS[label], marker=marker, edgecolors="black", linewidths=1.5)
-        ax.set_aspect("equal")
-        ax.label_outer()
-    figure.suptitle("x1 XOR x2: 0 at the dots, 1 at the squares; trained on the four large ones")
-    figure.savefig(file, dpi=120)
+def drawing() -> tuple[bool, str]:
+    """A1: where the ones are."""
+    ones = [(a, b) for a in (0, 1) for b in (0, 1) if a ^ b]
+    same = ones == [tuple(point) for point in X[Y == 1].astype(int).tolist()]
+    return same and ones == [(0, 1), (1, 0)], (
+        "the truth table has its ones at (0, 1) and (1, 0); filled dots on (0, 0) and (1, 1) show the opposite, XNOR"
+    )
+
+
+def lines(trained: Rate) -> tuple[bool, str]:
+    """A2: the best of all lines, of least squares, and of training."""
+    drawn = labellings_by_lines()
+    best = max(np.sum(np.array(labels) == Y) for labels in drawn)
+    design = np.column_stack([X, np.ones(4)])
+    weights = np.linalg.lstsq(design, Y, rcond=None)[0]
+    error = np.mean((design @ weights - Y) ** 2)
+    shown = best == 3 and len(drawn) == 14 and np.allclose(weights, [0, 0, 0.5]) and not trained.successes
+    return shown, (
+        f"lines draw {len(drawn)} of the 16 labellings of the four points, all but XOR and XNOR, which are refuted, so that "
+        f"the best line is right on {best} of 4; least squares gives the constant {weights[2]:.2f} with a mean squared error "
+        f"of {error:.2f}; training a network without an activation solves {trained}"
+    )
+
+
+def two_units(seed: int) -> tuple[bool, str]:
+    """A4: the network with weights set by hand."""
+    model = tn.nn.Sequential(tn.nn.Linear(2, 2), tn.nn.ReLU(), tn.nn.Linear(2, 1))
+    weights = {"0.weight": [[1, -1], [-1, 1]], "0.bias": [0, 0], "2.weight": [[1, 1]], "2.bias": [0]}
+    model.load_state_dict({name: np.array(array, dtype=float) for name, array in weights.items()})
+    points = np.random.default_rng(seed).normal(size=(1000, 2))
+    with tn.no_grad():
+        outputs, distances = model(X).data[:, 0], model(points).data[:, 0]
+    shown = outputs.tolist() == Y.tolist() and (distances == np.abs(points[:, 0] - points[:, 1])).all()
+    return shown, (
+        f"the outputs are exactly {', '.join(f'{y:g}' for y in outputs)}; the network is |x₁ − x₂|, equal to the last bit at "
+        f"{len(points)} random points"
+    )
+
+
+def training(solved: dict[tuple[str, int], Rate]) -> tuple[bool, str]:
+    """A6: how often training finds a solution."""
+    few, many = solved["ReLU", 2], solved["ReLU", 8]
+    said = []
+    for name in ("ReLU", "tanh"):
+        rates = [solved[name, width] for width in WIDTHS]
+        said.append(", ".join(f"{found.value:.0%} ({found.low:.0%} to {found.high:.0%})" for found in rates) + f" with {name}")
+    return few.low > 0 and few.high < many.low and solved["tanh", 8].value > 0.9, (
+        f"of {few.trials} starts with 2, 4 and 8 hidden units {'; '.join(said)} get there (95% intervals)"
+    )
+
+
+def picture(models: dict[str, tn.nn.Module], solved: dict[tuple[str, int], Rate]) -> Any:
+    figure, axes = tn.plot.subplots(1, 3, size=(WIDTH / 3, 3.2))
+    zero, one = tn.plot.COLORS[:2]
+    for ax, (name, model) in zip(axes.flat, models.items(), strict=False):
+        tn.plot.decision_boundary(model, [[-0.4, -0.4], [1.4, 1.4]], [0, 1], ax, title=name)
+        for points in ax.collections[-2:]:
+            points.remove()  # the corners of the window
+        ax.scatter(*X[Y == 0].T, s=90, c="white", edgecolors=zero, linewidths=2, label="0")
+        ax.scatter(*X[Y == 1].T, s=90, c=one, edgecolors=one, linewidths=2, label="1")
+        ax.set(aspect="equal", xticks=(0, 1), yticks=(0, 1))
+    axes[0, 0].legend(title="XOR", loc="center")
+    ax = axes[0, 2]
+    for i, name in enumerate(COMPARED):
+        rates = [solved[name, width] for width in WIDTHS]
+        low, value, high = 100 * np.array([(found.low, found.value, found.high) for found in rates]).T
+        ax.errorbar(WIDTHS, value, [value - low, high - value], marker="os^"[i], color=tn.plot.COLORS[i], label=name)
+    ax.set(xscale="log", xticks=WIDTHS, xticklabels=WIDTHS, xlabel="hidden units", ylim=(-5, 105))
+    ax.set(ylabel="starts that solve XOR, %", title="how often training does")
+    ax.minorticks_off()
+    ax.legend(loc="center right")
+    return figure
 
 
 def main() -> None:
-    args = parse(__doc__, epochs=(300, 300), seeds=(1, 1))
-    builders = {"linear": linear, "2-8-1 tanh": mlp}
-    runs = {name: [train(build, args.seed + i, args.epochs) for i in range(args.seeds)] for name, build in builders.items()}
-    first = {name: trainers[0] for name, trainers in runs.items()}
+    run = start(__doc__, CLAIMS, seeds=(500, 100), steps=(3000, 3000))
+    print("x1 x2  XOR")
+    for (x1, x2), target in zip(X.astype(int), Y, strict=True):
+        print(f"{x1:2} {x2:2}  {target:2}")
 
-    print(f"Trained for {args.epochs} steps of Adam on x1 XOR x2 (seed {args.seed}).\n")
-    print("x1 x2  target  " + "".join(name.ljust(9) for name in first).rstrip())
-    said = np.stack([answers(trainer, X) for trainer in first.values()], axis=1)
-    for (x1, x2), target, row in zip(X, Y, said, strict=True):
-        cells = [f"{answer}" if answer == target else f"{answer} wrong" for answer in row]
-        print(f"{x1:2.0f} {x2:2.0f}  {target:^6}  " + "".join(cell.ljust(9) for cell in cells).rstrip())
-    print("\nWhere each says 1 (#) and 0 (.), with the four targets in their places:\n")
-    maps = [map_lines(trainer) for trainer in first.values()]
-    print("   ".join(name.ljust(33) for name in first).rstrip())
-    print("\n".join("   ".join(lines) for lines in zip(*maps, strict=True)))
-
-    right = {name: [int((answers(trainer, X) == Y).sum()) for trainer in trainers] for name, trainers in runs.items()}
-    solved = {name: counts.count(4) for name, counts in right.items()}
-    if args.seeds > 1:
-        print(f"\nSolved (4 of 4) with the seeds {args.seed} to {args.seed + args.seeds - 1}:")
-        for name, count in solved.items():
-            print(f"  {name:10}  {count} of {args.seeds}")
-    if args.plot is not None:
-        plot(first, args.plot)
-        print(f"\nThe picture is in {args.plot}.")
-    verdict(
-        solved["linear"] == 0 and solved["2-8-1 tanh"] >= 0.98 * args.seeds,
-        f"of {args.seeds} training{'s' * (args.seeds > 1)} linear solved {solved['linear']} (wanted: none), "
-        f"with {max(right['linear'])} of 4 right at best, and 2-8-1 tanh solved {solved['2-8-1 tanh']} (wanted: 98%)",
-    )
+    stacks = {(name, width): train(width, name, run.seeds, run.args.steps) for name in COMPARED for width in WIDTHS}
+    right = {key: (answers(stack, X) == Y).all(axis=1) for key, stack in stacks.items()}
+    solved = {key: rate(int(all_four.sum()), len(all_four)) for key, all_four in right.items()}
+    models = {"no activation": stacks["linear", 8][0], "8 tanh units": stacks["tanh", 8][0]}
+    print("\nWhere a trained network says 1 (#) and 0 (.), with the four targets in their places:\n")
+    print("   ".join(name.ljust(33) for name in models).rstrip())
+    print("\n".join("   ".join(rows) for rows in zip(*map(map_lines, models.values()), strict=True)))
+    print(f"\nStarts that lead to 4 of 4 points in {run.args.steps} steps:\n")
+    for (name, width), found in solved.items():
+        print(f"{name:6}  {width} units  {found:.1%}")
+    print()
+    run.claim("A1", *drawing())
+    run.claim("A2", *lines(solved["linear", 8]))
+    run.claim("A4", *two_units(run.args.seed))
+    run.claim("A6", *training(solved))
+    if run.plot:
+        run.save(picture(models, solved))
+    run.end()
 
 
 if __name__ == "__main__":
