@@ -91,6 +91,23 @@ def test_a_query_that_sees_no_key_gives_zeros():
         np.testing.assert_array_equal(query.grad, 0.0)
 
 
+def test_a_hidden_key_stays_hidden_beside_the_lowest_numbers():
+    """The lowest finite number, which many a library puts where it hides a key, is not -inf: what it hides is seen first."""
+    query, key, value = np.ones((1, 2)), np.ones((2, 2)), np.array([[1.0], [2.0]])
+    for lowest in (np.finfo(float).min, -1e308, -1e30):
+        np.testing.assert_array_equal(attention(query, key, value, np.array([[-np.inf, lowest]])), [[2.0]])
+        np.testing.assert_array_equal(attention(query, key, value, np.array([[lowest, lowest]])), [[1.5]])
+
+
+def test_nan_in_a_mask_is_seen_and_behind_a_mask_is_not():
+    query, key, value = np.ones((2, 2)), np.ones((3, 2)), np.ones((3, 1))
+    y = attention(query, key, value, np.array([[np.nan, 0.0, 0.0], [0.0, 0.0, -np.inf]]))
+    assert np.isnan(y).tolist() == [[True], [False]]
+    key[0] = np.nan
+    assert not np.isnan(attention(query, key, value, np.array([False, True, True]))).any()
+    assert not np.isnan(attention(query, key[::-1], value, is_causal=True)).any()
+
+
 def test_what_lies_ahead_is_not_seen():
     rng = np.random.default_rng(0)
     query, key, value = (rng.standard_normal((4, 3)) for _ in range(3))
@@ -109,10 +126,12 @@ def test_leading_axes_broadcast():
     gradcheck(attention, [query, key, value], fast=True)
 
 
-@pytest.mark.parametrize("mask", [None, np.tri(2, 3, dtype=bool), np.tri(2, 3, dtype=np.float32)])
-def test_float32_stays(mask):
+@pytest.mark.parametrize(
+    "options", [{}, {"attn_mask": np.tri(2, 3, dtype=bool)}, {"attn_mask": np.tri(2, 3, dtype=np.float32)}, {"is_causal": True}]
+)
+def test_float32_stays(options):
     tensors = [tn.tensor(np.ones(shape, np.float32), requires_grad=True) for shape in ((2, 4), (3, 4), (3, 5))]
-    y = attention(*tensors, mask)
+    y = attention(*tensors, **options)
     np.sum(y).backward()
     assert {y.dtype, *(x.grad.dtype for x in tensors)} == {np.dtype(np.float32)}
 
@@ -140,7 +159,7 @@ def test_shapes_that_do_not_fit(args, words):
 
 
 def test_masks_that_are_refused():
-    with pytest.raises(TypeError, match="of int64; it must be of bools or floats"):
+    with pytest.raises(TypeError, match=r"of int64; it must be of bools or floats: mask\.astype\(bool\)"):
         attention(Q, K, V, np.ones((3, 5), np.int64))
     with pytest.raises(ValueError, match="give attn_mask or is_causal=True, not both"):
         attention(Q, K, V, np.ones((3, 5), bool), is_causal=True)

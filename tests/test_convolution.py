@@ -124,7 +124,8 @@ def test_the_description_is_torchs(name, args, keywords):
 
 
 def test_lists_and_integers():
-    np.testing.assert_array_equal(conv1d([[1, 2, 4]], [[[1, -1]]]), [[-1, -2]])
+    np.testing.assert_array_equal(conv1d([[1, 2, 4]], [[[1, -1]]], [10]), [[9, 8]])
+    assert repr(Conv2d(np.int64(1), 2, [np.int64(3), 2])) == repr(Conv2d(1, 2, (3, 2)))
     y = conv1d(np.array([[1, 2, 4]]), tn.tensor([[[1.0, -1.0]]], requires_grad=True), padding=1)
     np.testing.assert_array_equal(y.data, [[-1, -1, -2, 4]])
 
@@ -172,7 +173,8 @@ def test_shapes_that_do_not_fit(args, keywords, words):
         ({"padding": 0.5}, "padding=0.5"),
         ({"padding": "same", "stride": 2}, "padding='same' .* stride of 1, not of 2"),
         ({"dilation": 0}, "dilation=0"),
-        ({"groups": 0}, "groups=0 must be at least 1"),
+        ({"groups": 0}, "groups=0 must be an integer of at least 1"),
+        ({"groups": 1.0}, "groups=1.0 must be an integer"),
     ],
 )
 def test_options_out_of_range(keywords, words):
@@ -182,12 +184,16 @@ def test_options_out_of_range(keywords, words):
         Conv2d(3, 4, 3, **keywords)
 
 
-@pytest.mark.parametrize("args", [(0, 4, 3), (3, 0, 3), (3, 4, 0), (3, 4, (1, 2, 3)), (3, 4, 2.0)])
+@pytest.mark.parametrize("args", [(0, 4, 3), (3, 0, 3), (3.0, 4, 3), (3, "4", 3), (3, 4, 0), (3, 4, (1, 2, 3)), (3, 4, 2.0)])
 def test_sizes_out_of_range(args):
-    with pytest.raises(ValueError, match="Conv2d"):
+    with pytest.raises(ValueError, match=r"Conv2d: .* must be an integer of at least 1"):
         Conv2d(*args)
-    with pytest.raises(ValueError, match="multiples of the groups"):
-        Conv1d(4, 3, 1, groups=2)
+
+
+@pytest.mark.parametrize("channels", [(4, 3), (3, 4)])
+def test_groups_that_do_not_divide_the_channels(channels):
+    with pytest.raises(ValueError, match=r"Conv1d\(., ., groups=2\): both numbers of channels must be multiples of the groups"):
+        Conv1d(*channels, 1, groups=2)
 
 
 def test_a_layer_names_what_does_not_fit():

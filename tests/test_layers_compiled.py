@@ -36,6 +36,9 @@ class Attention(Module):
         return self.readout(np.mean(y, axis=1))
 
 
+PAST = np.where(np.tri(4, k=-1, dtype=bool), np.float32(0.5), np.float32(-np.inf))
+"""A mask under which the first query sees no key."""
+
 MODELS = {
     "Conv1d": (lambda: Sequential(Conv1d(3, 4, 3, padding="same", rng=0), ReLU(), Flatten(), Linear(20, 2, rng=1)), (3, 5)),
     "Conv2d": (
@@ -55,6 +58,7 @@ MODELS = {
     "LSTMCell": (lambda: Recurrent(LSTMCell(3, 4, rng=0)), (4, 3)),
     "attention": (Attention, (4, 3)),
     "causal attention": (lambda: Attention(is_causal=True), (4, 3)),
+    "attention to the past": (lambda: Attention(attn_mask=PAST), (4, 3)),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Activations that are learned: PReLU, Swish, APL and the layer of functions, KANLinear."""
 
+import copy
 import pickle
 
 import numpy as np
@@ -341,6 +342,28 @@ def test_a_grid_that_cannot_be_updated_stays(bad):
         layer.update_grid(np.empty((0, 2)))
 
 
+def test_a_range_in_which_the_knots_coincide_is_refused():
+    with pytest.raises(ValueError, match=r"float32 cannot tell apart the knots of 5 intervals.*centre"):
+        KANLinear(2, 3, grid_range=(1, 1 + 2e-7), dtype="float32")
+    with pytest.raises(ValueError, match="float32 cannot tell apart the knots"):
+        KANLinear(2, 3, spline_order=1, grid_range=(-3e38, 3e38), dtype="float32")
+    layer = KANLinear(2, 3, rng=0)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match="float64 cannot tell apart the knots"):
+        layer.update_grid(np.array([[1e10, 0.0], [1e10 + 4e-6, 1.0]]))
+    for name, value in layer.state_dict().items():
+        np.testing.assert_array_equal(value, before[name])
+
+
+def test_a_grid_of_single_precision_is_fitted_as_it_is_kept():
+    """The coefficients belong to the knots as they were rounded."""
+    layer = KANLinear(1, 3, grid_size=1, grid_range=(9996, 10004), base_activation=np.zeros_like, rng=0, dtype="float32")
+    x = np.random.default_rng(1).uniform(9999.3, 10000.9, (60, 1))
+    before = copy.deepcopy(layer).astype("float64")(x).data
+    layer.update_grid(x)
+    np.testing.assert_allclose(layer.astype("float64")(x).data, before, rtol=0, atol=1e-6 * np.abs(before).max())
+
+
 def test_a_kan_learns_a_product():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (200, 2))
@@ -406,6 +429,23 @@ def test_float32_stays(make):
         np.testing.assert_allclose(ours, exact, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [(PReLU, {}), (Swish, {"learn": True}), (APL, {}), (KANLinear, {"in_features": 2, "out_features": 2})],
+)
+def test_a_layer_is_made_of_the_dtype(kind, options):
+    module = kind(**options, dtype="float32")
+    assert {p.dtype for p in [*module.parameters(), *module.buffers()]} == {np.dtype("float32")}
+    assert module(np.ones((3, 2), np.float32)).dtype == np.float32
+
+
+def test_numbers_and_lists():
+    np.testing.assert_allclose(F.prelu([[-1.0, -1.0]], [0.1, 0.2]), [[-0.1, -0.2]])
+    np.testing.assert_allclose(F.prelu([[-1.0, 1.0]], 0.1), [[-0.1, 1.0]])
+    assert Swish(np.float64(2.0))(np.ones(2, np.float32)).dtype == np.float32
+    np.testing.assert_allclose(tn.nn.Sin(omega=2)([0.5, 1.0]), np.sin([1.0, 2.0]))
+
+
 @over_layers
 def test_nan_stays_in_its_row_and_large_numbers_are_silent(make):
     module = make()
@@ -458,26 +498,36 @@ def test_a_stack_computes_as_its_members_do(make, shape):
         (lambda: PReLU(3)(np.ones((2, 4))), ShapeError, ["prelu", "(3,)", "(2, 4)", "channel"]),
         (lambda: PReLU(3)(np.ones((4, 4, 3))), ShapeError, ["prelu", "(3,)", "(4, 4, 3)"]),
         (lambda: PReLU(3)(np.array(1.0)), ShapeError, ["prelu", "(3,)", "()"]),
-        (lambda: PReLU(0), ValueError, ["PReLU", "num_parameters=0"]),
+        (lambda: PReLU(0), ValueError, ["PReLU", "num_parameters=0", "integer of at least 1"]),
         (lambda: Swish(learn=True, num_parameters=3)(np.ones((2, 4))), ShapeError, ["Swish", "(3,)", "(2, 4)", "channel"]),
         (lambda: Swish(learn=True, num_parameters=0), ValueError, ["Swish", "num_parameters=0"]),
         (lambda: Swish(num_parameters=3), ValueError, ["Swish", "num_parameters=3", "learn=True"]),
+        (lambda: PReLU(2.0), ValueError, ["PReLU", "num_parameters=2.0", "integer"]),
+        (lambda: PReLU(init=None), TypeError, ["NoneType"]),
+        (lambda: Swish(np.ones(2)), TypeError, []),
         (lambda: APL(0), ValueError, ["APL", "pieces=0"]),
+        (lambda: APL(1.5), ValueError, ["APL", "pieces=1.5", "integer"]),
         (lambda: APL(2, 0), ValueError, ["APL", "num_parameters=0"]),
         (lambda: APL(2, 3)(np.ones((2, 4))), ShapeError, ["apl", "(2, 3)", "(2, 4)", "channel"]),
         (lambda: F.apl(np.ones(2), np.ones(2), np.ones(2)), ShapeError, ["apl", "(2,)", "(hinges, channels)"]),
-        (lambda: KANLinear(0, 3), ValueError, ["KANLinear(0, 3)", "at least 1"]),
-        (lambda: KANLinear(3, 0), ValueError, ["KANLinear(3, 0)", "at least 1"]),
+        (lambda: KANLinear(0, 3), ValueError, ["KANLinear: in_features=0", "at least 1"]),
+        (lambda: KANLinear(3, 0), ValueError, ["KANLinear: out_features=0", "at least 1"]),
         (lambda: KANLinear(3, 3, grid_size=0), ValueError, ["grid_size=0"]),
         (lambda: KANLinear(3, 3, spline_order=-1), ValueError, ["spline_order=-1"]),
-        (lambda: KANLinear(3, 3, grid_range=(1, 1)), ValueError, ["grid_range=(1.0, 1.0)"]),
-        (lambda: KANLinear(3, 3, grid_range=(1, -1)), ValueError, ["grid_range=(1.0, -1.0)"]),
-        (lambda: KANLinear(3, 3, grid_range=(0, np.inf)), ValueError, ["grid_range=(0.0, inf)"]),
-        (lambda: KANLinear(3, 3, grid_range=(0, np.nan)), ValueError, ["grid_range=(0.0, nan)"]),
+        (lambda: KANLinear(3, 3, spline_order=1.0), TypeError, ["integer"]),
+        (lambda: KANLinear(3, 3, base_activation="relu"), TypeError, ["base_activation='relu'", "function or a module"]),
+        (lambda: KANLinear(3, 3, grid_range=(1, 2, 3)), ValueError, ["grid_range=(1, 2, 3)", "two finite numbers"]),
+        (lambda: KANLinear(3, 3, grid_range=2), ValueError, ["grid_range=2", "two finite numbers"]),
+        (lambda: KANLinear(3, 3, grid_range=(1, 1)), ValueError, ["grid_range=(1, 1)"]),
+        (lambda: KANLinear(3, 3, grid_range=(1, -1)), ValueError, ["grid_range=(1, -1)"]),
+        (lambda: KANLinear(3, 3, grid_range=(0, np.inf)), ValueError, ["grid_range=(0, inf)"]),
+        (lambda: KANLinear(3, 3, grid_range=(0, np.nan)), ValueError, ["grid_range=(0, nan)"]),
         (lambda: KANLinear(3, 3)(np.ones((2, 4))), ShapeError, ["KANLinear(", "(2, 4)", "3 long", "KANLinear(4, 3)"]),
         (lambda: KANLinear(3, 3)(np.array(1.0)), ShapeError, ["KANLinear(", "()", "3 long"]),
-        (lambda: KANLinear(3, 3).edges(np.ones((2, 4))), ShapeError, ["KANLinear(", "(2, 4)", "3 long"]),
+        (lambda: KANLinear(3, 3).edges(np.ones((2, 4))), ShapeError, ["KANLinear(", "(2, 4)", "3 or 1 long", "x[..., None]"]),
         (lambda: KANLinear(3, 3).update_grid(np.ones((2, 1))), ShapeError, ["KANLinear(", "(2, 1)", "3 long"]),
+        (lambda: F.prelu(np.ones((4, 3)), np.ones((2, 3))), ShapeError, ["prelu", "(2, 3)", "(C,)"]),
+        (lambda: F.apl([1.0], [[0.5], [1.0]], [[0.0]]), ShapeError, ["apl", "(2, 1)", "(1, 1)", "as many hinges"]),
     ],
 )
 def test_bad_input(call, error, words):

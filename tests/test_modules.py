@@ -439,6 +439,12 @@ def test_linear_names_itself_when_the_width_is_wrong(shape, bias):
         layer(3.0)
 
 
+@pytest.mark.parametrize("sizes", [(2.0, 3), (2, "3"), (0, 3), (2, -1), (None, 3)])
+def test_linear_needs_numbers_of_features(sizes):
+    with pytest.raises(ValueError, match=r"Linear: (in|out)_features=.* must be an integer of at least 1"):
+        Linear(*sizes)
+
+
 def test_linear_of_its_own_broken_bias_is_told_by_the_operation():
     layer = Linear(3, 4, rng=0)
     layer.bias = Parameter(np.ones(5))

@@ -111,10 +111,14 @@ def test_shapes_that_layer_norm_refuses(x, args, words):
         layer_norm(np.ones(x), *args)
 
 
-@pytest.mark.parametrize("shape", [0, (), (2, 0), -1])
+@pytest.mark.parametrize("shape", [0, (), (2, 0), -1, 3.0, (2, 3.0), "3", None])
 def test_a_normalised_shape_is_positive(shape):
     with pytest.raises(ValueError, match=r"layer_norm: normalized_shape=.* must be a positive length"):
         LayerNorm(shape)
+
+
+def test_lengths_of_numpy_are_integers():
+    assert repr(LayerNorm([np.int64(2), 3])) == repr(LayerNorm((2, 3)))
 
 
 # BatchNorm1d -----------------------------------------------------------------------------------------------------------
@@ -181,6 +185,15 @@ def test_the_averages_keep_their_dtype():
     assert [x.dtype for x in layer.buffers()] == [np.float32, np.float32, np.int64]
 
 
+@pytest.mark.parametrize("layer", [LayerNorm, BatchNorm1d])
+def test_float32_stays_whatever_the_eps(layer):
+    x, v = np.random.default_rng(0).standard_normal((2, 4, 2)).astype(np.float32)
+    x = tn.tensor(x, requires_grad=True)
+    y = layer(2, eps=np.float64(1e-5), dtype="float32")(x)
+    y.backward(v)
+    assert y.dtype == x.grad.dtype == np.float32
+
+
 @pytest.mark.parametrize("shape", [(2,), (2, 4), (2, 4, 3), (2, 3, 1, 1), ()])
 def test_shapes_that_batch_norm_refuses(shape):
     with pytest.raises(ShapeError, match=r"BatchNorm1d\(3, .*the input has shape .*; it must be \(N, 3\) or \(N, 3, L\)"):
@@ -196,6 +209,44 @@ def test_a_batch_without_a_variance(shape):
     assert layer.eval()(np.ones(shape)).shape == shape
 
 
-def test_the_number_of_features_is_positive():
-    with pytest.raises(ValueError, match="at least 1"):
-        BatchNorm1d(0)
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        ((0,), "num_features=0 must be an integer of at least 1"), ((2.0,), "num_features=2.0"),
+        ((3, -1e-5), "eps=-1e-05 must not be negative"), ((3, np.nan), "eps=nan"),
+        ((3, 0.1, 1.5), "momentum=1.5 must lie between 0 and 1"), ((3, 0.1, -0.1), "momentum=-0.1"),
+    ],
+)  # fmt: skip
+def test_options_that_batch_norm_refuses(args, words):
+    with pytest.raises(ValueError, match=f"BatchNorm1d: {words}"):
+        BatchNorm1d(*args)
+
+
+def test_a_variance_needs_no_negative_eps():
+    with pytest.raises(ValueError, match=r"LayerNorm: eps=-1\.0 must not be negative"):
+        LayerNorm(3, eps=-1.0)
+    with pytest.raises(ValueError, match=r"layer_norm: eps=-1\.0 must not be negative"):
+        layer_norm(np.ones(3), 3, eps=-1.0)
+
+
+# Half precision --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(500.0, 0.0), (1.0, 100.0)])
+@pytest.mark.parametrize(
+    "normalise",
+    [lambda x: layer_norm(x, 1000), lambda x: BatchNorm1d(3, affine=False, track_running_stats=False)(x.T)],
+    ids=["layer_norm", "BatchNorm1d"],
+)
+def test_half_precision_is_normalised_in_single(normalise, scale, shift):
+    """The squares of these numbers, or their sum over a thousand, are beyond half precision."""
+    rng = np.random.default_rng(0)
+    half = tn.tensor((scale * rng.standard_normal((3, 1000)) + shift).astype(np.float16), requires_grad=True)
+    exact = tn.tensor(half.data.astype(float), requires_grad=True)
+    y, expected = normalise(half), normalise(exact)
+    v = rng.standard_normal(y.shape).astype(np.float16)
+    y.backward(v)
+    expected.backward(v.astype(float))
+    for a, b in ((y.data, expected.data), (half.grad, exact.grad)):
+        assert a.dtype == np.float16
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * np.abs(b).max())

@@ -125,8 +125,8 @@ def test_a_state_of_the_wrong_kind():
 
 
 def test_options_out_of_range():
-    for args in ((0, 3), (2, 0)):
-        with pytest.raises(ValueError, match="both sizes must be at least 1"):
+    for args, option in (((0, 3), "input_size=0"), ((2, 0), "hidden_size=0"), ((2.0, 3), "input_size=2.0")):
+        with pytest.raises(ValueError, match=f"LSTMCell: {option} must be an integer of at least 1"):
             LSTMCell(*args)
     with pytest.raises(ValueError, match="nonlinearity='sigmoid' is unknown; it is 'tanh' or 'relu'"):
         RNNCell(2, 3, nonlinearity="sigmoid")

@@ -172,6 +172,9 @@ def test_a_recorded_basis_follows_its_knots():
         (np.array(1.0), 0, ["()", "order 0"]),
         (UNIFORM[::-1], 3, ["ascend", "sort"]),
         (np.array([[0.0, 1.0], [1.0, 0.0]]), 0, ["ascend", "sort"]),
+        (np.array([0.0, np.nan, 2.0]), 1, ["finite"]),
+        (np.array([0.0, 1.0, np.inf]), 1, ["finite"]),
+        (np.array([-np.inf, 0.0, 1.0]), 1, ["finite"]),
     ],
 )
 @pytest.mark.parametrize("make", [np.array, tn.tensor])
@@ -179,6 +182,12 @@ def test_bad_input(knots, order, words, make):
     with pytest.raises(ValueError) as caught:
         tn.bspline_basis(make([0.5, 1.0]), knots, order)
     assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize("order", [1.0, "1", None])
+def test_an_order_is_an_integer(order):
+    with pytest.raises(TypeError, match="integer"):
+        tn.bspline_basis(0.5, UNIFORM, order)
 
 
 def test_grids_that_do_not_fit_the_places():

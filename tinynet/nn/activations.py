@@ -345,7 +345,7 @@ class Sin(_Activation):
     @staticmethod
     def function(x: Any, omega: float) -> Any:
         """sin(omega · x)."""
-        return np.sin(omega * x)
+        return np.sin(np.multiply(omega, x))
 
 
 class Softmax(_Activation):

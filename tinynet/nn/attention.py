@@ -60,12 +60,19 @@ def scaled_dot_product_attention(
     if is_causal:
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both")
-        attn_mask = np.tri(*scores.shape[-2:], dtype=bool)
-    if attn_mask is None:
-        return np.matmul(softmax(scores), value)
-    mask = as_operand(attn_mask)
+        weights = softmax(np.where(np.tri(*scores.shape[-2:], dtype=np.bool_), scores, -np.inf))
+    else:
+        weights = softmax(scores) if attn_mask is None else _masked(scores, as_operand(attn_mask))
+    return np.matmul(weights, value)
+
+
+def _masked(scores: Any, mask: Any) -> Any:
+    """The weights of keys of which a mask hides some."""
     if mask.dtype.kind not in "bf":
-        raise TypeError(f"scaled_dot_product_attention: the mask is of {mask.dtype}; it must be of bools or floats")
+        raise TypeError(
+            f"scaled_dot_product_attention: the mask is of {mask.dtype}; it must be of bools or floats: mask.astype(bool) if "
+            "its ones are what a query may see"
+        )
     try:
         np.broadcast_to(mask, scores.shape)
     except ValueError as error:
@@ -73,12 +80,12 @@ def scaled_dot_product_attention(
             f"scaled_dot_product_attention: the mask has shape {mask.shape}, the scores {scores.shape}: it must broadcast to "
             "them, with a row for each query and a column for each key"
         ) from error
-    visible = values(mask) if mask.dtype.kind == "b" else values(mask) > -np.inf
+    visible = values(mask) if mask.dtype.kind == "b" else values(mask) != -np.inf
     if mask.dtype.kind == "f":
         scores = scores + mask
-    hidden = np.finfo(scores.dtype).min / 2  # a finite number, so that no NaN comes of a row that is hidden altogether
-    weights = softmax(np.where(visible, scores, hidden))
-    return np.matmul(weights if is_causal else weights * np.any(visible, axis=-1, keepdims=True), value)
+    sees = np.any(visible, axis=-1, keepdims=True)
+    hidden = np.where(sees, -np.inf, 0.0).astype(scores.dtype)  # a row that is hidden altogether must not shift -∞ by -∞
+    return softmax(np.where(visible, scores, hidden)) * sees
 
 
 def _check(query: Any, key: Any, value: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import ShapeError
+from tinynet.nn.lossparts import as_operand
 
 __all__ = ["per_channel"]
 
@@ -16,7 +17,7 @@ def per_channel(name: str, weight: Any, x: Any) -> Any:
     ----------
     name : str
         The function that an error speaks of.
-    weight : array or Tensor, shape (..., 1) or (..., C)
+    weight : array_like or Tensor, shape (), (..., 1) or (..., C)
         One number for all channels, or one for each; axes in front stay there.
     x : array or Tensor, shape (N, C, ...), (C,) or ()
         The input, with its channels on axis 1 or on its only axis.
@@ -30,7 +31,7 @@ def per_channel(name: str, weight: Any, x: Any) -> Any:
     ShapeError
         If there are several numbers, and not as many as channels.
     """
-    shape = np.shape(x)
+    weight, shape = as_operand(weight), np.shape(x)
     count = weight.shape[-1:]
     aligned = [1] * len(shape)
     if count not in ((), (1,)):

@@ -15,6 +15,7 @@ from tinynet.errors import ShapeError
 from tinynet.nn.init import uniform_
 from tinynet.nn.lossparts import as_operand
 from tinynet.nn.module import Module, Parameter
+from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.convolutions import Sliding, correlation
 
@@ -129,7 +130,7 @@ def conv2d(
 def _convolved(
     name: str, n: int, x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
 ) -> Any:
-    x, weight = as_operand(x), as_operand(weight)
+    x, weight, bias = as_operand(x), as_operand(weight), None if bias is None else as_operand(bias)
     if weight.ndim != n + 2 or x.ndim not in (n + 1, n + 2):
         raise ShapeError(
             f"{name}: the input has shape {x.shape}, the weight {weight.shape}; the weight must be (O, C / groups) and the "
@@ -138,7 +139,7 @@ def _convolved(
     if x.ndim == n + 1:
         return _convolved(name, n, x[None], weight, bias, stride, padding, dilation, groups)[0]
     how = _sliding(name, weight.shape[2:], stride, padding, dilation, groups)
-    _check(name, x.shape, weight.shape, None if bias is None else np.shape(bias), how)
+    _check(name, x.shape, weight.shape, None if bias is None else bias.shape, how)
     return correlation(x, weight, bias, how=how)
 
 
@@ -164,8 +165,7 @@ def _sliding(name: str, kernel: tuple[int, ...], stride: Any, padding: Any, dila
     """The options as the operation takes them."""
     n = len(kernel)
     strides, dilations = _lengths(name, "stride", stride, n), _lengths(name, "dilation", dilation, n)
-    if groups < 1:
-        raise ValueError(f"{name}: groups={groups} must be at least 1")
+    (groups,) = counts(name, groups=groups)
     if padding == "same":
         if set(strides) != {1}:
             raise ValueError(f"{name}: padding='same' keeps the length with a stride of 1, not of {stride}; give the padding")
@@ -181,7 +181,7 @@ def _lengths(name: str, what: str, value: Any, n: int, least: int = 1) -> tuple[
     if len(lengths) != n or not all(isinstance(x, int | np.integer) and x >= least for x in lengths):
         words = "; or 'same' or 'valid'" if what == "padding" else ""
         raise ValueError(f"{name}: {what}={value!r} must be an integer of at least {least}, or a tuple of {n}{words}")
-    return lengths
+    return tuple(map(int, lengths))
 
 
 # Layers --------------------------------------------------------------------------------------------------------------
@@ -208,11 +208,12 @@ class _Conv(Module):
     ) -> None:
         name, n = type(self).__name__, self._space
         kernel = _lengths(name, "kernel_size", kernel_size, n)
-        _sliding(name, kernel, stride, padding, dilation, groups)
-        if in_channels < 1 or out_channels < 1 or in_channels % groups or out_channels % groups:
+        in_channels, out_channels = counts(name, in_channels=in_channels, out_channels=out_channels)
+        groups = _sliding(name, kernel, stride, padding, dilation, groups).groups
+        if in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{name}({in_channels}, {out_channels}, groups={groups}): both numbers of channels must be positive multiples "
-                "of the groups"
+                f"{name}({in_channels}, {out_channels}, groups={groups}): both numbers of channels must be multiples of the "
+                "groups"
             )
         rng = as_generator(rng)
         dtype = get_default_dtype() if dtype is None else dtype

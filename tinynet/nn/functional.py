@@ -78,7 +78,7 @@ def prelu(x: Any, weight: Any) -> Any:
     Raises
     ------
     ShapeError
-        If there are several slopes, and not as many as channels.
+        If `weight` has more than one axis, or there are several slopes, and not as many as channels.
 
     Examples
     --------
@@ -86,6 +86,8 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> tn.nn.functional.prelu(np.array([[-1.0, -1.0]]), np.array([0.1, 0.2]))
     array([[-0.1, -0.2]])
     """
+    if np.ndim(weight) > 1:
+        raise ShapeError(f"prelu: weight has shape {np.shape(weight)}; it must be one slope, or (C,)")
     return leaky_relu(x, per_channel("prelu", weight, x))
 
 
@@ -109,7 +111,7 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     Raises
     ------
     ShapeError
-        If `a` or `b` has not two axes, or there are several functions, and not as many as channels.
+        If `a` or `b` has not two axes, they differ in hinges, or there are several functions, and not as many as channels.
 
     Examples
     --------
@@ -117,8 +119,10 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     >>> tn.nn.functional.apl(np.array([-3.0, 0.0, 2.0]), np.array([[0.5], [-1.0]]), np.array([[0.0], [1.0]]))
     array([-2.5, -1. ,  2. ])
     """
-    if not a.ndim == b.ndim == 2:
-        raise ShapeError(f"apl: a of shape {a.shape}, b of shape {b.shape}; each is (hinges, 1) or (hinges, channels)")
+    if not np.ndim(a) == np.ndim(b) == 2 or len(a) != len(b):
+        raise ShapeError(
+            f"apl: a of shape {np.shape(a)}, b of shape {np.shape(b)}; each is (hinges, 1) or (hinges, channels), of as many hinges"
+        )
     bends = per_channel("apl", a, x) * relu(per_channel("apl", b, x) - x)
     return relu(x) + np.sum(bends, axis=0)
 

@@ -10,11 +10,12 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.nn.functional import silu
 from tinynet.nn.init import normal_, xavier_uniform_
+from tinynet.nn.lossparts import values
 from tinynet.nn.module import Module
+from tinynet.nn.options import counts
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.random import as_generator
 from tinynet.rules.splines import bspline_basis
-from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -58,7 +59,10 @@ class KANLinear(Module):
     Raises
     ------
     ValueError
-        If a number of features or `grid_size` is less than one, `spline_order` is negative, or the range is empty.
+        If a number of features or `grid_size` is no integer of at least 1, `spline_order` is negative, the range is empty, or
+        too narrow for its dtype.
+    TypeError
+        If `base_activation` cannot be called.
     ShapeError
         When called, if the input's last axis is not `in_features` long.
 
@@ -87,13 +91,16 @@ class KANLinear(Module):
         rng: "int | Generator | None" = None,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"KANLinear({in_features}, {out_features}): both numbers of features must be at least 1")
-        if grid_size < 1 or spline_order < 0:
-            raise ValueError(f"KANLinear: grid_size={grid_size} must be at least 1, and spline_order={spline_order} at least 0")
-        low, high = np.array(grid_range, float)
-        if not 0 < high - low < np.inf:
-            raise ValueError(f"KANLinear: grid_range=({low}, {high}) must be two finite numbers, the smaller one first")
+        in_features, out_features, grid_size = counts(
+            "KANLinear", in_features=in_features, out_features=out_features, grid_size=grid_size
+        )
+        if spline_order < 0:
+            raise ValueError(f"KANLinear: spline_order={spline_order} must be at least 0")
+        if not callable(base_activation):
+            raise TypeError(f"KANLinear: base_activation={base_activation!r} must be a function or a module, tn.relu say")
+        edges = np.asarray(grid_range, float)
+        if edges.shape != (2,) or not 0 < edges[1] - edges[0] < np.inf:
+            raise ValueError(f"KANLinear: grid_range={grid_range} must be two finite numbers, the smaller one first")
         rng = as_generator(rng)
         dtype = get_default_dtype() if dtype is None else dtype
         self.in_features = in_features
@@ -103,14 +110,15 @@ class KANLinear(Module):
         self.base_activation = base_activation
         self.base_weight = Parameter(np.empty((out_features, in_features), dtype))
         self.spline_weight = Parameter(np.empty((out_features, in_features, grid_size + spline_order), dtype))
-        self.grid = Buffer(self._uniform(np.full(in_features, low), np.full(in_features, high)).astype(dtype))
+        low, high = np.repeat(edges[:, None], in_features, axis=1)
+        self.grid = Buffer(self._uniform(low, high, dtype))
         xavier_uniform_(self.base_weight, rng=rng)
         normal_(self.spline_weight, std=0.1, rng=rng)
 
     def forward(self, x: Any) -> Any:
         """The layer's value for `x`, of shape (..., in_features): of shape (..., out_features)."""
         shape = np.shape(x)
-        self._check(shape, (self.in_features,))
+        self._check(shape, self.in_features)
         members = shape[: self.base_weight.ndim - 2]  # of a stack
         columns = np.swapaxes(np.reshape(x, (*members, -1, self.in_features)), -1, -2)
         grid: Any = self.grid
@@ -132,7 +140,7 @@ class KANLinear(Module):
         -------
         array or Tensor, shape (..., out_features, in_features)
         """
-        self._check(np.shape(x), (self.in_features,), (1,))
+        self._check(np.shape(x), self.in_features, 1)
         basis = bspline_basis(x, self.grid.T, self.spline_order)
         base = self.base_weight * np.expand_dims(self.base_activation(x), -2)
         return base + np.einsum("k...i,jik->...ji", basis, self.spline_weight)
@@ -151,18 +159,18 @@ class KANLinear(Module):
         Raises
         ------
         ValueError
-            If an input is always the same, or not finite; the layer then is as before.
+            If an input is always the same, not finite, or varies too little for the grid's dtype; the layer then is as before.
         """
-        x = np.asarray(x.data if isinstance(x, Tensor) else x, float)
-        self._check(x.shape, (self.in_features,))
+        x = np.asarray(values(x), float)
+        self._check(x.shape, self.in_features)
         columns = np.reshape(x, (-1, self.in_features)).T
         low, high = (f(columns, axis=1, initial=edge) for f, edge in ((np.min, np.inf), (np.max, -np.inf)))
         if not np.all(np.isfinite(high - low) & (high > low)):
             raise ValueError(f"KANLinear.update_grid: the inputs range from {low} to {high}; each must vary, and be finite")
-        grid = self._uniform(low, high)
+        grid = self._uniform(low, high, self.grid.dtype)
         old, new = (bspline_basis(columns, knots.T[:, :, None], self.spline_order) for knots in (self.grid.data, grid))
-        values = np.swapaxes(self.spline_weight.data, 0, 1) @ np.swapaxes(old, 0, 1)  # by input, output and sample
-        self.spline_weight.data[...] = np.swapaxes(values @ np.linalg.pinv(np.swapaxes(new, 0, 1)), 0, 1)
+        splines = np.swapaxes(self.spline_weight.data, 0, 1) @ np.swapaxes(old, 0, 1)  # by input, output and sample
+        self.spline_weight.data[...] = np.swapaxes(splines @ np.linalg.pinv(np.swapaxes(new, 0, 1)), 0, 1)
         self.grid.data[...] = grid
 
     def extra_repr(self) -> str:
@@ -172,14 +180,23 @@ class KANLinear(Module):
             f"spline_order={self.spline_order}"
         )
 
-    def _uniform(self, low: Any, high: Any) -> Any:
+    def _uniform(self, low: Any, high: Any, dtype: npt.DTypeLike) -> Any:
         """Equally spaced knots for each input, that go on outside its range."""
         steps = np.arange(-self.spline_order, self.grid_size + self.spline_order + 1)
-        return low[:, None] + steps * ((high - low) / self.grid_size)[:, None]
+        grid = low[:, None] + steps * ((high - low) / self.grid_size)[:, None]
+        with np.errstate(over="ignore"):
+            grid = grid.astype(dtype)
+        if not (np.isfinite(grid).all() and np.all(grid[:, :-1] < grid[:, 1:])):
+            raise ValueError(
+                f"KANLinear: {grid.dtype} cannot tell apart the knots of {self.grid_size} intervals from {low} to {high}; "
+                "centre and scale the inputs"
+            )
+        return grid
 
-    def _check(self, shape: tuple[int, ...], *last: tuple[int]) -> None:
-        if shape[-1:] not in last:
+    def _check(self, shape: tuple[int, ...], *lengths: int) -> None:
+        if not shape or shape[-1] not in lengths:
             raise ShapeError(
-                f"KANLinear({self.extra_repr()}): the input has shape {shape}; its last axis must be {self.in_features} long: "
-                f"make the layer KANLinear({shape[-1] if shape else 1}, {self.out_features}), or reshape the input"
+                f"KANLinear({self.extra_repr()}): the input has shape {shape}; its last axis must be "
+                f"{' or '.join(map(str, lengths))} long: make the layer KANLinear({shape[-1] if shape else 1}, "
+                f"{self.out_features}), or reshape the input, x[..., None] say"
             )

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinynet.dtypes import get_default_dtype
 from tinynet.nn import functional
 from tinynet.nn.channels import per_channel
 from tinynet.nn.module import Module
+from tinynet.nn.options import counts
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor
 
@@ -23,11 +25,17 @@ class PReLU(Module):
         One slope for all, or one for each channel (axis 1, or the only axis).
     init : float
         What the slopes start from.
+    dtype : dtype, optional
+        The slopes' floating dtype, the default dtype unless given.
 
     Attributes
     ----------
     weight : Parameter, shape (num_parameters,)
-        Of the default dtype.
+
+    Raises
+    ------
+    ValueError
+        If `num_parameters` is no integer of at least 1.
 
     Examples
     --------
@@ -36,9 +44,9 @@ class PReLU(Module):
     array([-0.25,  2.  ])
     """
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        _check_count("PReLU", num_parameters=num_parameters)
-        self.weight = Parameter(np.full(num_parameters, init, get_default_dtype()))
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike | None = None) -> None:
+        shape = counts("PReLU", num_parameters=num_parameters)
+        self.weight = Parameter(np.full(shape, float(init), get_default_dtype() if dtype is None else dtype))
 
     def forward(self, x: Any) -> Any:
         """`tinynet.nn.functional.prelu` of `x`."""
@@ -60,15 +68,17 @@ class Swish(Module):
         Whether beta is a parameter, trained like any other, that starts from the given value.
     num_parameters : int
         One learned beta for all, or one for each channel (axis 1, or the only axis).
+    dtype : dtype, optional
+        The floating dtype of a learned beta, the default dtype unless given.
 
     Attributes
     ----------
-    beta : float, or Parameter of shape (num_parameters,) and the default dtype
+    beta : float, or Parameter of shape (num_parameters,)
 
     Raises
     ------
     ValueError
-        If `num_parameters` is less than one, or there are several without being learned.
+        If `num_parameters` is no integer of at least 1, or there are several without being learned.
 
     Examples
     --------
@@ -79,11 +89,14 @@ class Swish(Module):
     Swish(beta=1, learn=True, num_parameters=8)  # 8 parameters
     """
 
-    def __init__(self, beta: float = 1.0, learn: bool = False, num_parameters: int = 1) -> None:
-        _check_count("Swish", num_parameters=num_parameters)
+    def __init__(
+        self, beta: float = 1.0, learn: bool = False, num_parameters: int = 1, dtype: npt.DTypeLike | None = None
+    ) -> None:
+        shape, beta = counts("Swish", num_parameters=num_parameters), float(beta)
         if num_parameters > 1 and not learn:
             raise ValueError(f"Swish: num_parameters={num_parameters} without learn=True; a beta that stays is one number")
-        self.beta: Tensor | float = Parameter(np.full(num_parameters, beta, get_default_dtype())) if learn else beta
+        dtype = get_default_dtype() if dtype is None else dtype
+        self.beta: Tensor | float = Parameter(np.full(shape, beta, dtype)) if learn else beta
 
     def forward(self, x: Any) -> Any:
         """`tinynet.nn.functional.swish` of `x`."""
@@ -111,16 +124,18 @@ class APL(Module):
         The number S of hinges.
     num_parameters : int
         One function for all, or one for each channel (axis 1, or the only axis).
+    dtype : dtype, optional
+        The parameters' floating dtype, the default dtype unless given.
 
     Attributes
     ----------
     a, b : Parameter, shape (pieces, num_parameters)
-        What the slope loses left of each hinge, and the hinges; of the default dtype.
+        What the slope loses left of each hinge, and the hinges.
 
     Raises
     ------
     ValueError
-        If a number is less than one.
+        If a number is no integer of at least 1.
 
     Examples
     --------
@@ -133,11 +148,12 @@ class APL(Module):
     array([-0.2,  0. ,  3. ])
     """
 
-    def __init__(self, pieces: int = 1, num_parameters: int = 1) -> None:
-        _check_count("APL", pieces=pieces, num_parameters=num_parameters)
+    def __init__(self, pieces: int = 1, num_parameters: int = 1, dtype: npt.DTypeLike | None = None) -> None:
+        pieces, num_parameters = counts("APL", pieces=pieces, num_parameters=num_parameters)
+        dtype = get_default_dtype() if dtype is None else dtype
         middles = (2 * np.arange(pieces) + 1) / pieces - 1
-        self.a = Parameter(np.zeros((pieces, num_parameters), get_default_dtype()))
-        self.b = Parameter(np.repeat(middles[:, None], num_parameters, axis=1).astype(get_default_dtype()))
+        self.a = Parameter(np.zeros((pieces, num_parameters), dtype))
+        self.b = Parameter(np.repeat(middles[:, None], num_parameters, axis=1).astype(dtype))
 
     def forward(self, x: Any) -> Any:
         """`tinynet.nn.functional.apl` of `x`."""
@@ -147,9 +163,3 @@ class APL(Module):
         """The numbers of hinges and of functions."""
         pieces, num_parameters = self.a.shape
         return f"pieces={pieces}, num_parameters={num_parameters}"
-
-
-def _check_count(name: str, **counts: int) -> None:
-    for option, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name}: {option}={count} must be at least 1")

@@ -10,6 +10,7 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.nn.init import uniform_
 from tinynet.nn.module import Module, Parameter
+from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.layers import linear
 
@@ -43,7 +44,7 @@ class Linear(Module):
     Raises
     ------
     ValueError
-        If a number of features is less than one.
+        If a number of features is no integer, or less than one.
     ShapeError
         When called, if the input's last axis is not `in_features` long.
 
@@ -65,8 +66,7 @@ class Linear(Module):
         rng: "int | Generator | None" = None,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        if in_features < 1 or out_features < 1:
-            raise ValueError(f"Linear({in_features}, {out_features}): both numbers of features must be at least 1")
+        in_features, out_features = counts("Linear", in_features=in_features, out_features=out_features)
         rng = as_generator(rng)
         dtype = get_default_dtype() if dtype is None else dtype
         bound = in_features**-0.5

@@ -11,6 +11,7 @@ from tinynet.errors import ShapeError
 from tinynet.graph import no_grad
 from tinynet.nn.lossparts import as_operand, values
 from tinynet.nn.module import Module
+from tinynet.nn.options import counts
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.rules.normalization import centred, mean_over, scaled_to_one
 
@@ -45,6 +46,8 @@ def layer_norm(
     ------
     ShapeError
         If the last axes of the input, the weight or the bias do not have the normalised shape.
+    ValueError
+        If `normalized_shape` is empty or holds anything but positive integers, or `eps` is negative.
 
     Examples
     --------
@@ -53,7 +56,7 @@ def layer_norm(
     >>> tn.nn.functional.layer_norm(x, 3).round(4), tn.nn.functional.layer_norm(100 * x, 3).round(4)
     (array([-1.2247,  0.    ,  1.2247]), array([-1.2247,  0.    ,  1.2247]))
     """
-    shape = _shape(normalized_shape)
+    shape, eps = _shape(normalized_shape), _checked_eps("layer_norm", eps)
     x = as_operand(input)
     if x.shape[max(x.ndim - len(shape), 0) :] != shape or any(np.shape(y) != shape for y in (weight, bias) if y is not None):
         given = [None if y is None else np.shape(y) for y in (weight, bias)]
@@ -62,7 +65,16 @@ def layer_norm(
             f"weight and the bias must have the normalised shape {shape}"
         )
     axes = tuple(range(-len(shape), 0))
-    return _affine(scaled_to_one(centred(x, axes), axes, eps), weight, bias)
+    return _affine(_as_given(scaled_to_one(centred(_widened(x), axes), axes, eps), x), weight, bias)
+
+
+def _widened(x: Any) -> Any:
+    """Half precision as single, for the squares of its numbers overflow; `_as_given` takes the result back."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _as_given(y: Any, x: Any) -> Any:
+    return y.astype(np.float16) if x.dtype == np.float16 else y
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:
@@ -71,10 +83,16 @@ def _affine(x: Any, weight: Any, bias: Any) -> Any:
 
 
 def _shape(lengths: int | tuple[int, ...]) -> tuple[int, ...]:
-    shape = (lengths,) if isinstance(lengths, int | np.integer) else tuple(lengths)
-    if not shape or min(shape) < 1:
+    shape = tuple(lengths) if isinstance(lengths, tuple | list) else (lengths,)
+    if not shape or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
         raise ValueError(f"layer_norm: normalized_shape={lengths!r} must be a positive length, or a tuple of such")
-    return shape
+    return tuple(map(int, shape))
+
+
+def _checked_eps(name: str, eps: float) -> float:
+    if not eps >= 0:
+        raise ValueError(f"{name}: eps={eps} must not be negative")
+    return float(eps)  # one of NumPy's would make float64 of float32
 
 
 class LayerNorm(Module):
@@ -100,7 +118,7 @@ class LayerNorm(Module):
     Raises
     ------
     ValueError
-        If `normalized_shape` is empty, or one of its lengths is less than one.
+        If `normalized_shape` is empty or holds anything but positive integers, or `eps` is negative.
     ShapeError
         When called, if the input's last axes do not have the normalised shape.
 
@@ -124,7 +142,7 @@ class LayerNorm(Module):
     ) -> None:
         dtype = get_default_dtype() if dtype is None else dtype
         self.normalized_shape = _shape(normalized_shape)
-        self.eps = eps
+        self.eps = _checked_eps("LayerNorm", eps)
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
 
@@ -172,7 +190,8 @@ class BatchNorm1d(Module):
     Raises
     ------
     ValueError
-        If `num_features` is less than one; when called in training, if there is but one value a feature.
+        If `num_features` is less than one, `eps` is negative, or `momentum` does not lie between 0 and 1; when called, if the
+        batch's own mean and variance are to be used, and there is but one value a feature.
     ShapeError
         When called, if the input has another number of features, or of axes.
 
@@ -197,8 +216,10 @@ class BatchNorm1d(Module):
         track_running_stats: bool = True,
         dtype: npt.DTypeLike | None = None,
     ) -> None:
-        if num_features < 1:
-            raise ValueError(f"BatchNorm1d({num_features}): the number of features must be at least 1")
+        (num_features,) = counts("BatchNorm1d", num_features=num_features)
+        eps = _checked_eps("BatchNorm1d", eps)
+        if momentum is not None and not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm1d: momentum={momentum} must lie between 0 and 1, or be None")
         dtype = get_default_dtype() if dtype is None else dtype
         self.num_features = num_features
         self.eps = eps
@@ -228,15 +249,16 @@ class BatchNorm1d(Module):
         if prod(x.shape) <= self.num_features:
             raise ValueError(
                 f"BatchNorm1d({self.extra_repr()}): an input of shape {x.shape} has no variance, with fewer than two values a "
-                "feature; use a larger batch (drop_last=True leaves out a small last one), or model.eval()"
+                "feature; use a larger batch (drop_last=True leaves out a small last one), or running averages and model.eval()"
             )
-        centre = centred(x, axes)
-        self._track(values(x), values(centre), axes)
-        return _affine(scaled_to_one(centre, axes, self.eps), weight, bias)
+        wide = _widened(x)
+        centre = centred(wide, axes)
+        self._track(values(wide), values(centre), axes)
+        return _affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
 
     def _track(self, x: Any, centre: Any, axes: tuple[int, ...]) -> None:
         """Take the batch into the running averages."""
-        if not self.training or self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
         n, tracked = prod(x.shape) // self.num_features, self.num_batches_tracked
         with no_grad():

@@ -11,6 +11,7 @@ from tinynet.errors import ShapeError
 from tinynet.nn.init import uniform_
 from tinynet.nn.lossparts import as_operand
 from tinynet.nn.module import Module, Parameter
+from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.activations import relu, sigmoid
 from tinynet.rules.layers import linear
@@ -36,8 +37,7 @@ class _Cell(Module):
         rng: "int | Generator | None",
         dtype: npt.DTypeLike | None,
     ) -> None:
-        if input_size < 1 or hidden_size < 1:
-            raise ValueError(f"{type(self).__name__}({input_size}, {hidden_size}): both sizes must be at least 1")
+        input_size, hidden_size = counts(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         rng = as_generator(rng)
         dtype = get_default_dtype() if dtype is None else dtype
         bound, rows = hidden_size**-0.5, self._gates * hidden_size
@@ -102,7 +102,7 @@ class RNNCell(_Cell):
     Raises
     ------
     ValueError
-        If a size is less than one, or the nonlinearity unknown.
+        If a size is no integer of at least 1, or the nonlinearity unknown.
     ShapeError
         When called, if input or state do not fit.
 
@@ -175,7 +175,7 @@ class LSTMCell(_Cell):
     Raises
     ------
     ValueError
-        If a size is less than one.
+        If a size is no integer of at least 1.
     ShapeError
         When called, if input or state do not fit.
 

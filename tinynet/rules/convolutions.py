@@ -44,7 +44,7 @@ def _columns(x: Any, kernel: tuple[int, ...], how: Sliding) -> Any:
     space = range(2, x.ndim)
     spans = tuple(d * (k - 1) + 1 for d, k in zip(how.dilation, kernel, strict=True))
     windows = sliding_window_view(x, spans, tuple(space))
-    if how.stride != how.dilation or set(how.stride) != {1}:
+    if {*how.stride, *how.dilation} != {1}:
         steps: Any = (..., *(slice(None, None, step) for step in how.stride + how.dilation))
         windows = windows[steps]
     windows = windows.transpose(0, 1, *range(x.ndim, windows.ndim), *space)

@@ -1,5 +1,6 @@
 """B-splines: all basis functions of a grid at once; their derivatives are differences of the basis one order lower."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def bspline_basis(x: Any, knots: Any, order: int = 3) -> Any:
     Raises
     ------
     ValueError
-        If there are fewer than order + 2 knots, they descend, or the order is negative.
+        If there are fewer than order + 2 knots, they descend or are not finite, or the order is negative.
 
     Examples
     --------
@@ -68,11 +69,12 @@ def bspline_basis(x: Any, knots: Any, order: int = 3) -> Any:
            [0.        , 0.02083333]])
     """
     x, knots = floats(x), floats(knots)
-    if order < 0 or knots.ndim == 0 or len(knots) < order + 2:
+    if operator.index(order) < 0 or knots.ndim == 0 or len(knots) < order + 2:
         raise ValueError(
             f"knots of shape {knots.shape} for B-splines of order {order}; the order is at least 0, and there are at least "
             "order + 2 knots"
         )
+    refuse(~np.isfinite(knots), ValueError, "the knots of B-splines must be finite numbers")
     refuse(knots[1:] < knots[:-1], ValueError, "the knots of B-splines must ascend along the first axis; sort them")
     grid = _grid(x, knots)
     inside = np.minimum(np.maximum(x, np.nextafter(grid[0], -np.inf)), grid[-1])  # an infinity lies outside like any number
