@@ -66,6 +66,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--epochs", type=int, default=4, help="in each round")
     options = parser.parse_args(argv)
+    for name, value in vars(options).items():
+        if value < 1:
+            parser.error(f"--{name} {value}: it must be at least 1")
     for compiled in (False, True):
         one_by_one, at_once, apart = measured(options.members, compiled, options.rounds, options.epochs)
         print(

@@ -74,7 +74,7 @@ def is_finite(trainer):
 def test_bad_inputs_stop_the_training_with_the_last_finite_weights(value):
     x, y = data()
     x[25, 1] = value
-    model = nn.Sequential(nn.Linear(2, 8, rng=0), nn.ReLU(), nn.Linear(8, 1, rng=1))
+    model = nn.Sequential(nn.Linear(2, 8, rng=0), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1, rng=1))
     trainer = make(model, callbacks=[seen := Recorder()])
     with pytest.raises(NonFiniteError, match=r"epoch 1, batch 3: the loss is (nan|inf)") as caught:
         trainer.fit(x, y, batch_size=10, shuffle=False)
@@ -266,6 +266,7 @@ def pairs(n=3):
     ((np.zeros((0, 2)), np.zeros((0, 1))), {}, ValueError, "fit: the data are empty"),
     ((np.zeros((4, 2)), np.zeros((3, 1))), {}, ValueError, "fit: x has 4 rows and y has 3"),
     ((*data(), -1), {}, ValueError, "epochs is -1"),
+    ((*data(), 2.5), {}, ValueError, "epochs is 2.5; it must be a whole number"),
     ((*data(), 1, 0), {}, ValueError, "batch_size is 0"),
     (data(), {"verbose": 3}, ValueError, "verbose is 3"),
     (data(), {"validation_data": (*data(), 1)}, ValueError, "validation_data has 3 parts"),
@@ -308,6 +309,9 @@ def test_a_trainer_is_made_of_what_belongs_together():
         Trainer(mlp(), mse, tn.optim.SGD(model.parameters(), lr=0.1))
     with pytest.raises(TypeError, match="model is a function"):
         Trainer(lambda x: x, mse, tn.optim.SGD(model.parameters(), lr=0.1))
+    for compile in (None, "always"):
+        with pytest.raises(ValueError, match=f"compile is {compile!r}; it must be"):
+            make(model, compile=compile)
     with pytest.raises(ShapeError, match=r"loss has shape \(32, 1\)"):
         make(model, loss=lambda prediction, target: prediction - target).fit(*data())
     with pytest.raises(TypeError, match="loss function returned a float"):

@@ -121,7 +121,8 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     """
     if not np.ndim(a) == np.ndim(b) == 2 or len(a) != len(b):
         raise ShapeError(
-            f"apl: a of shape {np.shape(a)}, b of shape {np.shape(b)}; each is (hinges, 1) or (hinges, channels), of as many hinges"
+            f"apl: a of shape {np.shape(a)}, b of shape {np.shape(b)}; each is (hinges, 1) or (hinges, channels), with as "
+            "many hinges"
         )
     bends = per_channel("apl", a, x) * relu(per_channel("apl", b, x) - x)
     return relu(x) + np.sum(bends, axis=0)

@@ -3,13 +3,18 @@
 Most do as they are: they work element by element, or over axes counted from the end.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
+from tinynet.errors import ShapeError
+from tinynet.graph import no_grad
 from tinynet.nn import activations
 from tinynet.nn.activations import LogSoftmax, Softmax
+from tinynet.nn.channels import per_channel
 from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.convolution import Conv1d, Conv2d
 from tinynet.nn.dropout import Dropout
@@ -19,12 +24,13 @@ from tinynet.nn.learnable import APL, PReLU, Swish
 from tinynet.nn.linear import Flatten, Identity, Linear
 from tinynet.nn.lossparts import as_operand, values
 from tinynet.nn.module import Module
-from tinynet.nn.normalization import LayerNorm, layer_norm
-from tinynet.nn.parameter import Parameter
+from tinynet.nn.normalization import BatchNorm1d, LayerNorm, _affine, _as_given, _widened, layer_norm
 from tinynet.nn.recurrent import LSTMCell, RNNCell
 from tinynet.rules.layers import dropout_mask
+from tinynet.rules.normalization import centred, mean_over, scaled_to_one
+from tinynet.tensor import Tensor
 
-__all__ = ["FOR_MEMBERS", "stacking"]
+__all__ = ["FOR_MEMBERS", "Alternatives", "stacking"]
 
 Kind = TypeVar("Kind", bound=type[Module])
 
@@ -40,7 +46,7 @@ def stacking(kind: type[Module]) -> Callable[[Kind], Kind]:
     with the axis of members in front of those that the layer itself would be given.
 
     A kind of layer that nobody spoke for computes by its own `forward`, and each shape of input that such a stack sees for the
-    first time is tried out: what the stack gives must be what its members give one by one.
+    first time, in training and in evaluation, is tried out: what the stack gives must be what its members give one by one.
 
     Parameters
     ----------
@@ -91,14 +97,14 @@ for _kind in (
 # With the axis of members --------------------------------------------------------------------------------------------
 
 
-def _shifted(axis: int) -> int:
-    """The same axis when one stands in front."""
-    return axis + (axis >= 0)
+def _of_one(x: Any) -> Any:
+    """What the first member is given; the layer's own checks look at its shape, and their errors speak of it."""
+    return values(x)[0]
 
 
-def _per_member(parameter: Any, x: Any) -> Any:
-    """Numbers of members and channels, (..., m, 1) or (..., m, c), as they broadcast against (m, n, c, ...)."""
-    return np.reshape(parameter, (*parameter.shape[:-1], 1, parameter.shape[-1], *[1] * (x.ndim - 3)))
+def _behind(axis: int, x: Any) -> int:
+    """An axis of what a member is given, behind that of the members; an AxisError if a member has none such."""
+    return normalize_axis_index(axis, x.ndim - 1) + 1
 
 
 @stacking(Flatten)
@@ -107,7 +113,7 @@ class Flattens(Flatten):
 
     def forward(self, x: Any) -> Any:
         """The input with the axes merged."""
-        return Flatten(_shifted(self.start_axis), _shifted(self.end_axis))(x)
+        return np.reshape(x, (x.shape[0], *super().forward(_of_one(x)).shape))
 
 
 @stacking(Softmax)
@@ -116,7 +122,7 @@ class Softmaxes(Softmax):
 
     def forward(self, x: Any) -> Any:
         """The probabilities."""
-        return type(self).function(x, _shifted(self.axis))
+        return type(self).function(x, _behind(self.axis, x))
 
 
 @stacking(LogSoftmax)
@@ -125,7 +131,7 @@ class LogSoftmaxes(LogSoftmax):
 
     def forward(self, x: Any) -> Any:
         """The logarithms."""
-        return type(self).function(x, _shifted(self.axis))
+        return type(self).function(x, _behind(self.axis, x))
 
 
 @stacking(PReLU)
@@ -134,7 +140,11 @@ class PReLUs(PReLU):
 
     def forward(self, x: Any) -> Any:
         """x where x > 0, else weight · x."""
-        return leaky_relu(x, _per_member(self.weight, x))
+        return leaky_relu(x, per_channel("prelu", self.weight, _of_one(x)))
+
+    def extra_repr(self) -> str:
+        """The number of slopes of a member."""
+        return f"num_parameters={self.weight.shape[-1]}"
 
 
 @stacking(Swish)
@@ -143,7 +153,15 @@ class Swishes(Swish):
 
     def forward(self, x: Any) -> Any:
         """x · sigmoid(beta · x)."""
-        return swish(x, _per_member(self.beta, x) if isinstance(self.beta, Parameter) else self.beta)
+        beta = self.beta
+        return swish(x, per_channel("Swish", beta, _of_one(x)) if isinstance(beta, Tensor) else beta)
+
+    def extra_repr(self) -> str:
+        """Whether beta is learned, and how many a member has."""
+        if not isinstance(self.beta, Tensor):
+            return super().extra_repr()
+        count = self.beta.shape[-1]
+        return "learn=True" + (f", num_parameters={count}" if count > 1 else "")
 
 
 @stacking(APL)
@@ -152,8 +170,12 @@ class APLs(APL):
 
     def forward(self, x: Any) -> Any:
         """max(0, x) + Σₛ aₛ · max(0, bₛ - x)."""
-        a, b = (_per_member(np.swapaxes(parameter, 0, 1), x) for parameter in (self.a, self.b))
+        a, b = (per_channel("apl", np.swapaxes(parameter, 0, 1), _of_one(x)) for parameter in (self.a, self.b))
         return relu(x) + np.sum(a * relu(b - x), axis=0)
+
+    def extra_repr(self) -> str:
+        """The numbers of hinges and of functions of a member."""
+        return f"pieces={self.a.shape[1]}, num_parameters={self.a.shape[2]}"
 
 
 @stacking(LayerNorm)
@@ -162,18 +184,74 @@ class LayerNorms(LayerNorm):
 
     def forward(self, x: Any) -> Any:
         """(x - mean) / √(variance + eps) · weight + bias."""
+        if x.ndim <= len(self.normalized_shape):
+            raise ShapeError(
+                f"LayerNorm({self.extra_repr()}): the input of a member has shape {x.shape[1:]}; its last axes must have the "
+                f"normalised shape {self.normalized_shape}"
+            )
         y = layer_norm(x, self.normalized_shape, eps=self.eps)
         between = [1] * (x.ndim - 1 - len(self.normalized_shape))
         weight, bias = (
             None if parameter is None else np.reshape(parameter, (parameter.shape[0], *between, *parameter.shape[1:]))
             for parameter in (self.weight, self.bias)
         )
-        y = y if weight is None else y * weight
-        return y if bias is None else y + bias
+        return _affine(y, weight, bias)
+
+
+@stacking(BatchNorm1d)
+class BatchNorm1ds(BatchNorm1d):
+    """`BatchNorm1d` with averages, a weight and a bias for each member."""
+
+    def forward(self, x: Any) -> Any:
+        """The input, of shape (m, N, C) or (m, N, C, L), normalised over each member's batch."""
+        if x.ndim not in (3, 4) or x.shape[2] != self.num_features:
+            raise ShapeError(
+                f"BatchNorm1d({self.extra_repr()}): the input of a member has shape {x.shape[1:]}; it must be "
+                f"(N, {self.num_features}) or (N, {self.num_features}, L)"
+            )
+        weight, bias = (None if y is None else self._beside(x, y) for y in (self.weight, self.bias))
+        if not self.training and self.running_mean is not None and self.running_var is not None:
+            scale = 1 / np.sqrt(self._beside(x, self.running_var) + self.eps)
+            scale = scale if weight is None else scale * weight
+            shift = -self._beside(x, self.running_mean) * scale
+            return _affine(x, scale, shift if bias is None else shift + bias)
+        axes = (1, 3)[: x.ndim - 2]
+        if math.prod(x.shape[axis] for axis in axes) < 2:
+            raise ValueError(
+                f"BatchNorm1d({self.extra_repr()}): the input of a member has shape {x.shape[1:]}, with fewer than two values "
+                "a feature, and no variance; use a larger batch, or eval()"
+            )
+        wide = _widened(x)
+        centre = centred(wide, axes)
+        self._track(values(wide), values(centre), axes)
+        return _affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
+
+    def _beside(self, x: Any, numbers: Any) -> Any:
+        """Numbers of members and features, as they broadcast against the input."""
+        return np.reshape(numbers, (x.shape[0], 1, self.num_features, *[1] * (x.ndim - 3)))
+
+    def _track(self, x: Any, centre: Any, axes: tuple[int, ...]) -> None:
+        if not self.training or self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        n, tracked = math.prod(x.shape[axis] for axis in axes), self.num_batches_tracked
+        with no_grad():
+            tracked += 1
+            share = 1 / tracked.data[:, None] if self.momentum is None else self.momentum
+            for running, batch in (
+                (self.running_mean, mean_over(x, axes)),
+                (self.running_var, mean_over(np.square(centre), axes) * (n / (n - 1))),
+            ):
+                running += share * (batch.reshape(running.shape) - running.data)
 
 
 def _of_groups(layer: Any, x: Any) -> Any:
     """The convolution in which each member is a group of channels, or as many groups as it has itself."""
+    if x.ndim != layer._space + 3 or x.shape[2] != layer.in_channels:
+        lengths = ("N", str(layer.in_channels), *["length"] * layer._space)
+        raise ShapeError(
+            f"Conv{layer._space}d({layer.extra_repr()}): the input of a member has shape {x.shape[1:]}; it must be "
+            f"({', '.join(lengths)}): nn.stack(models, sample_axes={layer._space + 1})"
+        )
     m, n = x.shape[:2]
     channels = np.reshape(np.swapaxes(x, 0, 1), (n, m * x.shape[2], *x.shape[3:]))
     weight = np.reshape(layer.weight, (m * layer.out_channels, *layer.weight.shape[2:]))
@@ -208,8 +286,9 @@ class _Cells:
 
     def _checked(self, x: Any, *states: Any) -> tuple[Any, ...]:
         x = as_operand(x)
-        zeros = np.zeros((*x.shape[:-1], self.hidden_size), self.weight_hh.dtype)
-        return x, *(zeros if h is None else as_operand(h) for h in states)
+        super()._checked(_of_one(x), *(_of_one(h) for h in states if h is not None))  # type: ignore[misc]
+        shape = (*x.shape[:-1], self.hidden_size)
+        return x, *(np.zeros(shape, self.weight_hh.dtype) if h is None else as_operand(h) for h in states)
 
 
 @stacking(RNNCell)
@@ -237,3 +316,48 @@ class Dropouts(Dropout):
             return super().forward(x)
         rows = values(x)
         return x * np.stack([dropout_mask(rows[k], self.p, rng) for k, rng in enumerate(self.rng)])
+
+
+class Alternatives(Module):
+    """Layers of several kinds at one place of a stack, each for those members that have it.
+
+    Parameters
+    ----------
+    groups : iterable of Module
+        The layers.
+    positions : sequence of tuple of int
+        For each the positions of its members.
+    """
+
+    def __init__(self, groups: Iterable[Module], positions: Sequence[tuple[int, ...]]) -> None:
+        self.groups = ModuleList(groups)
+        self._positions = tuple(_as_index(rows) for rows in positions)
+        order = np.argsort(np.concatenate(positions))
+        self._order = _as_index(tuple(order.tolist()))
+
+    def forward(self, *args: Any) -> Any:
+        """Each layer's output for its members, put together again; what a layer is given or gives may be tuples, as states."""
+        parts = zip(self.groups, self._positions, strict=True)
+        return self._together([layer(*_rows(args, rows)) for layer, rows in parts])
+
+    def _together(self, outputs: Sequence[Any]) -> Any:
+        if isinstance(outputs[0], tuple | list):
+            return tuple(self._together(parts) for parts in zip(*outputs, strict=True))
+        shapes = [np.shape(y)[1:] for y in outputs]
+        if shapes.count(shapes[0]) != len(shapes):
+            kinds = ", ".join(f"{type(layer).__name__} {shape}" for layer, shape in zip(self.groups, shapes, strict=True))
+            raise ShapeError(f"stack: the layers that members differ in give outputs of several shapes: {kinds}")
+        joined = np.concatenate(outputs)
+        return joined if isinstance(self._order, slice) else joined[self._order]
+
+
+def _rows(x: Any, rows: Any) -> Any:
+    """Those rows of an array, or of the arrays of a tuple; what is no array, None say, is for all."""
+    if isinstance(x, tuple | list):
+        return tuple(_rows(part, rows) for part in x)
+    return x[rows] if np.ndim(x) else x
+
+
+def _as_index(rows: tuple[int, ...]) -> Any:
+    """The positions as a slice, if they are one."""
+    return slice(rows[0], rows[-1] + 1) if rows == tuple(range(rows[0], rows[-1] + 1)) else np.array(rows)

@@ -16,7 +16,7 @@ from tinynet.nn.losses import (
     NLLLoss,
     SmoothL1Loss,
 )
-from tinynet.nn.lossparts import as_operand, values
+from tinynet.nn.lossparts import as_operand, check_reduction, values
 from tinynet.nn.module import Module
 from tinynet.rules.rows import constant
 
@@ -40,7 +40,8 @@ class MemberLoss(Module):
     Raises
     ------
     ValueError
-        If the loss is one with ``reduction="none"``.
+        If the loss is one with ``reduction="none"``, or has parameters that are trained, which members would share; when
+        called, if it is the mean of an empty batch.
     ShapeError
         When called, if prediction and target have not the same members and samples, or the loss is not one number a member.
 
@@ -55,13 +56,19 @@ class MemberLoss(Module):
     def __init__(self, loss: Any) -> None:
         if getattr(loss, "reduction", "mean") == "none":
             raise ValueError(f"MemberLoss: a {type(loss).__name__} with reduction='none' gives no number; take 'mean' or 'sum'")
+        if isinstance(loss, Module) and any(x.requires_grad for x in loss.parameters()):
+            raise ValueError(
+                f"MemberLoss: the {type(loss).__name__} has parameters, which all members would train together; make them a "
+                "part of each member"
+            )
         self.loss = loss
 
     def forward(self, prediction: Any, target: Any) -> Any:
         """The losses, (m,), of predictions of shape (m, n, ...) for targets that are each member's own, (m, n, ...)."""
-        if np.shape(prediction)[:2] != np.shape(target)[:2] or len(np.shape(target)) < 2:
+        prediction, target = as_operand(prediction), as_operand(target)
+        if prediction.shape[:2] != target.shape[:2] or target.ndim < 2:
             raise ShapeError(
-                f"MemberLoss: the predictions have shape {np.shape(prediction)} and the targets {np.shape(target)}; both begin "
+                f"MemberLoss: the predictions have shape {prediction.shape} and the targets {target.shape}; both begin "
                 "with members and samples (np.broadcast_to gives all members the same targets)"
             )
         if type(self.loss) in _OF_ELEMENTS:
@@ -72,15 +79,17 @@ class MemberLoss(Module):
 
     def _reduced(self, losses: Any, total: Any = None) -> Any:
         """Sums over each member's losses, divided for a mean by their number, or by a total for each member."""
+        check_reduction("MemberLoss", self.loss.reduction, losses)
         rows = losses.reshape(losses.shape[0], math.prod(losses.shape[1:]))
         share = 1.0 if self.loss.reduction == "sum" or total is not None else 1 / rows.shape[1]
         sums = np.matmul(rows, constant(rows.shape[1], share, rows.dtype))
-        return sums if total is None or self.loss.reduction == "sum" else sums / total
+        return sums if total is None or self.loss.reduction == "sum" else sums / total.astype(sums.dtype)
 
     def _of_classes(self, prediction: Any, target: Any) -> Any:
         """The losses where the classes are the axis after the samples', the members' samples in one batch."""
+        if prediction.ndim < 3:
+            raise ShapeError(f"MemberLoss: the predictions have shape {prediction.shape}; classes need (m, n, classes, ...)")
         m, n = prediction.shape[:2]
-        target = as_operand(target)
         losses = self.loss.reduced(
             prediction.reshape(m * n, *prediction.shape[2:]), target.reshape(m * n, *target.shape[2:]), "none"
         )
@@ -105,6 +114,7 @@ class MemberLoss(Module):
 
 
 def _one_number(loss: Any) -> Any:
-    if loss.size != 1:
-        raise ShapeError(f"MemberLoss: a member's loss has shape {loss.shape}; it must be one number: reduce it with .mean()")
-    return loss.reshape(())
+    shape = np.shape(loss)
+    if math.prod(shape) != 1:
+        raise ShapeError(f"MemberLoss: a member's loss has shape {shape}; it must be one number: reduce it with .mean()")
+    return np.reshape(loss, ())

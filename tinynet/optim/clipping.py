@@ -43,6 +43,8 @@ def clip_grad_norm_(
     ------
     ValueError
         If `max_norm` is negative or `norm_type` is not positive, or some of the parameters are of a stack and others are not.
+    TypeError
+        If one is no tensor.
     RuntimeError
         If the norm is not finite and `error_if_nonfinite` is set; nothing was changed then.
 
@@ -60,7 +62,7 @@ def clip_grad_norm_(
         raise ValueError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type must be positive, got {norm_type}")
-    pairs = _with_gradients(parameters)
+    pairs = _with_gradients("clip_grad_norm_", parameters)
     owners = [p.members if isinstance(p, StackedParameter) else None for p, _ in pairs]
     gradients = [g for _, g in pairs]
     norm = _norm(_by_member(gradients, owners) if any(owners) else _flat(gradients), norm_type)
@@ -90,6 +92,8 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     ------
     ValueError
         If `clip_value` is negative.
+    TypeError
+        If one is no tensor.
 
     Examples
     --------
@@ -102,12 +106,15 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
-    for p, g in _with_gradients(parameters):
+    for p, g in _with_gradients("clip_grad_value_", parameters):
         p.grad = np.minimum(np.maximum(g, -clip_value), clip_value)[...]
 
 
-def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
+def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for p in tensors:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{name}: the parameters hold a {type(p).__name__}; give tensors, whose .grad is clipped")
     meet(tensors)
     return [(p, p.grad) for p in tensors if p.grad is not None]
 

@@ -14,12 +14,13 @@ from tinynet.dtypes import REAL_KINDS, get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
+from tinynet.random import as_generator
 from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-__all__ = ["ArrayFeed", "BatchFeed", "Feed", "MemberFeed", "as_inputs", "feed", "floating_dtype", "is_own"]
+__all__ = ["ArrayFeed", "BatchFeed", "Feed", "MemberFeed", "as_inputs", "feed", "floating_dtype", "is_own", "orders"]
 
 Array = np.ndarray[Any, Any]
 
@@ -31,10 +32,7 @@ class ArrayFeed:
         self._x = as_inputs(x, dtype)
         self._y = _as_targets(y, dtype)
         self._batch_size = batch_size
-        try:
-            self.one_pass()  # its checks, before anything is done
-        except ValueError as error:
-            raise ValueError(f"{name}: {str(error).removeprefix('batches: ')}") from None
+        _check(name, self._x, self._y, batch_size)
 
     def one_pass(self, rng: "Generator | None" = None) -> Iterator[tuple[Array, Array]]:
         """The batches, in an order drawn from `rng` if there is one."""
@@ -54,10 +52,7 @@ class MemberFeed:
                 "own as well (np.broadcast_to makes it so)"
             )
         of_one, its_targets = (self._x[0], self._y[0]) if self._own else (self._x, self._y)
-        try:
-            batches(of_one, its_targets, batch_size)  # its checks
-        except ValueError as error:
-            raise ValueError(f"{name}: {str(error).removeprefix('batches: ')}") from None
+        _check(name, of_one, its_targets, batch_size)
         self._rows = len(of_one)
 
     def one_pass(self, rng: "Sequence[Generator] | None" = None) -> Iterator[tuple[Array, Array]]:
@@ -105,6 +100,14 @@ class BatchFeed:
             )
 
 
+def _check(name: str, x: Array, y: Array, batch_size: int) -> None:
+    """The checks of `batches`, before anything is done."""
+    try:
+        batches(x, y, batch_size)
+    except ValueError as error:
+        raise ValueError(f"{name}: {str(error).removeprefix('batches: ')}") from None
+
+
 Feed = ArrayFeed | MemberFeed | BatchFeed
 
 
@@ -124,6 +127,17 @@ def feed(name: str, x: Any, y: Any, batch_size: int, model: Module, passes: int 
             f"{name}: {_brief(x)} lasts for one pass, and there are {passes} epochs; give arrays, or a list of batches"
         )
     return BatchFeed(x, dtype, stack)
+
+
+def orders(rng: Any, model: Module) -> "Generator | tuple[Generator, ...]":
+    """The generator of the rows' order, of a stack one for each member."""
+    if np.ndim(rng):
+        if not isinstance(model, Stack) or len(rng) != len(model):
+            members = f"a stack of {len(model)} members" if isinstance(model, Stack) else "one model"
+            raise ValueError(f"Trainer: rng has {len(rng)} generators or seeds for {members}; give one for each member")
+        return tuple(map(as_generator, rng))
+    generator = as_generator(None).spawn(1)[0] if rng is None else as_generator(rng)
+    return tuple(generator.spawn(len(model))) if isinstance(model, Stack) else generator
 
 
 def is_own(name: str, x: Array, stack: Stack) -> bool:

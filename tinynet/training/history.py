@@ -1,5 +1,6 @@
 """`History`: what a training recorded, epoch by epoch."""
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -94,6 +95,13 @@ class History(Mapping[str, list[Any]]):
         History
             With one number an epoch; the learning rate and the seconds are those of all.
 
+        Raises
+        ------
+        IndexError
+            If there is no such member.
+        ValueError
+            If the history is of one model.
+
         Examples
         --------
         >>> import numpy as np
@@ -103,6 +111,12 @@ class History(Mapping[str, list[Any]]):
         >>> history.member(1)["loss"]
         [0.25]
         """
+        k = operator.index(k)
+        sizes = [len(x) for column in self._columns.values() for x in column if np.ndim(x)]
+        if self.epochs and not sizes:
+            raise ValueError("History.member: the history is of one model, not of a stack")
+        if not all(-m <= k < m for m in sizes):
+            raise IndexError(f"member {k} of the history of a stack of {sizes[0]}")
         own = History(self._columns)
         for name, column in self._columns.items():
             own._columns[name] = [float(x[k]) if np.ndim(x) else x for x in column]

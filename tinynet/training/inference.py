@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tinynet.data.batches import batches
 from tinynet.graph import no_grad
 from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
-from tinynet.training.feed import as_inputs, floating_dtype, is_own
+from tinynet.training.feed import as_inputs, feed, floating_dtype
 
 __all__ = ["EVALUATION_BATCH", "mode", "output_array", "predict"]
 
@@ -35,12 +34,10 @@ def mode(model: Module, training: bool) -> Iterator[None]:
 def predict(model: Module, x: npt.ArrayLike, batch_size: int = EVALUATION_BATCH) -> np.ndarray[Any, Any]:
     """The model's output for an array of inputs; see `Trainer.predict`."""
     inputs = as_inputs(x, floating_dtype(model))
-    is_stack = isinstance(model, Stack)
-    own = isinstance(model, Stack) and is_own("predict", inputs, model)
+    rows = feed("predict", inputs, inputs, batch_size, model)
     with mode(model, False), no_grad():
-        rows = batches(np.swapaxes(inputs, 0, 1) if own else inputs, batch_size=batch_size)
-        parts = [output_array(model(Tensor(np.swapaxes(batch, 0, 1) if own else batch))) for batch in rows]
-        return np.concatenate(parts, axis=1 if is_stack else 0)
+        parts = [output_array(model(Tensor(batch))) for batch, _ in rows.one_pass()]
+    return np.concatenate(parts, axis=1 if isinstance(model, Stack) else 0)
 
 
 def output_array(output: Any) -> np.ndarray[Any, Any]:

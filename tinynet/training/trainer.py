@@ -10,16 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.graph import no_grad
-from tinynet.mode import MODE, depends
 from tinynet.nn.ensembles import Stack
 from tinynet.nn.memberloss import MemberLoss
 from tinynet.nn.module import Module
-from tinynet.random import as_generator
-from tinynet.revision import revised
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback
-from tinynet.training.feed import Feed, feed
+from tinynet.training.feed import Feed, feed, orders
 from tinynet.training.finite import Guard, NonFiniteError, diagnose, listed
+from tinynet.training.followed import Followed
 from tinynet.training.history import History
 from tinynet.training.inference import EVALUATION_BATCH, mode, predict
 from tinynet.training.metrics import Metric, named
@@ -84,7 +82,7 @@ class Trainer:
     Raises
     ------
     ValueError
-        If the optimizer holds none of the parameters of `model` and `loss`, or a metric is unknown.
+        If the optimizer holds none of the parameters of `model` and `loss`, a metric is unknown, or `compile` is.
     TypeError
         If `model` is no Module, or a callback no Callback.
 
@@ -116,6 +114,9 @@ class Trainer:
     [False, True, True, False]
     """
 
+    epoch = Followed()
+    batch = Followed()
+
     def __init__(
         self,
         model: Module,
@@ -128,6 +129,8 @@ class Trainer:
     ) -> None:
         if not isinstance(model, Module):
             raise TypeError(f"Trainer: model is a {type(model).__name__}; it must be a tn.nn.Module")
+        if compile not in (True, False, "auto"):
+            raise ValueError(f"Trainer: compile is {compile!r}; it must be True, False or 'auto'")
         self.model = model
         self.loss = loss
         self.optimizer = optimizer
@@ -136,10 +139,9 @@ class Trainer:
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"Trainer: {callback!r} is no Callback; give an instance of a subclass of tn.training.Callback")
-        self.rng = _orders(rng, model)
+        self.rng = orders(rng, model)
         self.history = History(())
-        self._epoch = self._batch = 0
-        self._is_followed = False  # whether a compiled step depends on them
+        self.epoch = self.batch = 0
         self.stop_training = False
         self.failed: dict[int, tuple[int, int]] = {}
         self._compile: Compile = compile
@@ -150,34 +152,6 @@ class Trainer:
                 "Trainer: the optimizer holds none of the model's parameters, so it would train something else; "
                 "make it of model.parameters(), after the model"
             )
-
-    @property
-    def epoch(self) -> int:
-        return self._told("_epoch")
-
-    @epoch.setter
-    def epoch(self, value: int) -> None:
-        self._tell("_epoch", value)
-
-    @property
-    def batch(self) -> int:
-        return self._told("_batch")
-
-    @batch.setter
-    def batch(self, value: int) -> None:
-        self._tell("_batch", value)
-
-    def _told(self, name: str) -> int:
-        if MODE.get().recorder is not None:
-            depends(self, name)
-            self._is_followed = True
-        value: int = vars(self)[name]
-        return value
-
-    def _tell(self, name: str, value: int) -> None:
-        vars(self)[name] = value
-        if self._is_followed:
-            revised()
 
     def _set_out(self) -> None:
         """Be without what is made in the training, for the arrays that there are."""
@@ -241,8 +215,8 @@ class Trainer:
             If the data are empty, `x` and `y` differ in length, `epochs`, `batch_size` or `verbose` make no sense, or data that
             last for one pass (a generator) are to last for more.
         """
-        if epochs < 0:
-            raise ValueError(f"fit: epochs is {epochs}; it must not be negative")
+        if not isinstance(epochs, int | np.integer) or epochs < 0:
+            raise ValueError(f"fit: epochs is {epochs!r}; it must be a whole number, and not negative")
         if verbose not in (0, 1):
             raise ValueError(f"fit: verbose is {verbose!r}; it must be 0 (silent) or 1 (progress on a terminal)")
         data = feed("fit", x, y, batch_size, self.model, epochs)
@@ -331,8 +305,10 @@ class Trainer:
             except NotFinite as error:
                 bad = guard.bad_gradients()
                 guard.restore()
+                found = diagnose(self.model, x, y)
+                guard.restore()  # for the model ran again, and its averages with it
                 what = f"the gradient of {self._names(bad)} is not finite"
-                self._fail(f"the loss is {step.loss:.4g}, but {what}" if bad else str(error), *diagnose(self.model, x, y))
+                self._fail(f"the loss is {step.loss:.4g}, but {what}" if bad else str(error), *found)
             except BaseException:
                 guard.restore()
                 raise
@@ -381,11 +357,11 @@ class Trainer:
         return MemberLoss(self.loss)
 
     def _evaluate(self, data: Feed) -> dict[str, Any]:
-        tally = Tally(self.metrics, isinstance(self.model, Stack))
+        tally, objective = Tally(self.metrics, isinstance(self.model, Stack)), self._objective
         with mode(self.model, False), no_grad():
             for x, y in data.one_pass():
                 prediction = self.model(Tensor(x))
-                losses = loss_values(self._objective(prediction, y), self.model)
+                losses = loss_values(objective(prediction, y), self.model)
                 tally.add(losses if tally.of_members else losses.item(), prediction, y)
         return tally.result()
 
@@ -403,17 +379,6 @@ class Trainer:
     def _names(self, tensors: Iterable[Tensor]) -> str:
         names = {id(x): name for name, x in self.model.named_parameters()}
         return listed([names.get(id(x), "a parameter outside the model") for x in tensors])
-
-
-def _orders(rng: Any, model: Module) -> "Generator | tuple[Generator, ...]":
-    """The generator of the rows' order, of a stack one for each member."""
-    if hasattr(rng, "__len__"):
-        if not isinstance(model, Stack) or len(rng) != len(model):
-            members = f"a stack of {len(model)} members" if isinstance(model, Stack) else "one model"
-            raise ValueError(f"Trainer: rng has {len(rng)} generators or seeds for {members}; give one for each member")
-        return tuple(map(as_generator, rng))
-    generator = as_generator(None).spawn(1)[0] if rng is None else as_generator(rng)
-    return tuple(generator.spawn(len(model))) if isinstance(model, Stack) else generator
 
 
 def _listeners(callbacks: Iterable[Callback], event: str) -> list[Callback]:
