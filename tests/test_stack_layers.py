@@ -120,7 +120,7 @@ def test_batches_are_normalised_member_by_member(sample, options):
 
 def test_the_batch_of_each_member_has_a_variance():
     stack = nn.stack([nn.BatchNorm1d(3), nn.BatchNorm1d(3)])
-    with pytest.raises(ValueError, match=r"input of a member has shape \(1, 3\), with fewer than two values"):
+    with pytest.raises(ValueError, match=r"an input of shape \(1, 3\) has no variance, with fewer than two values"):
         stack(np.ones((1, 3)))
     assert stack.eval()(np.ones((1, 3))).shape == (2, 1, 3)
 

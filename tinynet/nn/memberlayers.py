@@ -3,7 +3,6 @@
 Most do as they are: they work element by element, or over axes counted from the end.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
 
 from tinynet.errors import ShapeError
-from tinynet.graph import no_grad
 from tinynet.nn import activations
 from tinynet.nn.activations import LogSoftmax, Softmax
 from tinynet.nn.channels import per_channel
@@ -24,10 +22,9 @@ from tinynet.nn.learnable import APL, PReLU, Swish
 from tinynet.nn.linear import Flatten, Identity, Linear
 from tinynet.nn.lossparts import as_operand, values
 from tinynet.nn.module import Module
-from tinynet.nn.normalization import BatchNorm1d, LayerNorm, _affine, _as_given, _widened, layer_norm
+from tinynet.nn.normalization import BatchNorm1d, LayerNorm, affine, layer_norm
 from tinynet.nn.recurrent import LSTMCell, RNNCell
 from tinynet.rules.layers import dropout_mask
-from tinynet.rules.normalization import centred, mean_over, scaled_to_one
 from tinynet.tensor import Tensor
 
 __all__ = ["FOR_MEMBERS", "Alternatives", "stacking"]
@@ -195,53 +192,14 @@ class LayerNorms(LayerNorm):
             None if parameter is None else np.reshape(parameter, (parameter.shape[0], *between, *parameter.shape[1:]))
             for parameter in (self.weight, self.bias)
         )
-        return _affine(y, weight, bias)
+        return affine(y, weight, bias)
 
 
 @stacking(BatchNorm1d)
 class BatchNorm1ds(BatchNorm1d):
-    """`BatchNorm1d` with averages, a weight and a bias for each member."""
+    """`BatchNorm1d` with averages, a weight and a bias for each member, of inputs (m, N, C) or (m, N, C, L)."""
 
-    def forward(self, x: Any) -> Any:
-        """The input, of shape (m, N, C) or (m, N, C, L), normalised over each member's batch."""
-        if x.ndim not in (3, 4) or x.shape[2] != self.num_features:
-            raise ShapeError(
-                f"BatchNorm1d({self.extra_repr()}): the input of a member has shape {x.shape[1:]}; it must be "
-                f"(N, {self.num_features}) or (N, {self.num_features}, L)"
-            )
-        weight, bias = (None if y is None else self._beside(x, y) for y in (self.weight, self.bias))
-        if not self.training and self.running_mean is not None and self.running_var is not None:
-            scale = 1 / np.sqrt(self._beside(x, self.running_var) + self.eps)
-            scale = scale if weight is None else scale * weight
-            shift = -self._beside(x, self.running_mean) * scale
-            return _affine(x, scale, shift if bias is None else shift + bias)
-        axes = (1, 3)[: x.ndim - 2]
-        if math.prod(x.shape[axis] for axis in axes) < 2:
-            raise ValueError(
-                f"BatchNorm1d({self.extra_repr()}): the input of a member has shape {x.shape[1:]}, with fewer than two values "
-                "a feature, and no variance; use a larger batch, or eval()"
-            )
-        wide = _widened(x)
-        centre = centred(wide, axes)
-        self._track(values(wide), values(centre), axes)
-        return _affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
-
-    def _beside(self, x: Any, numbers: Any) -> Any:
-        """Numbers of members and features, as they broadcast against the input."""
-        return np.reshape(numbers, (x.shape[0], 1, self.num_features, *[1] * (x.ndim - 3)))
-
-    def _track(self, x: Any, centre: Any, axes: tuple[int, ...]) -> None:
-        if not self.training or self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
-            return
-        n, tracked = math.prod(x.shape[axis] for axis in axes), self.num_batches_tracked
-        with no_grad():
-            tracked += 1
-            share = 1 / tracked.data[:, None] if self.momentum is None else self.momentum
-            for running, batch in (
-                (self.running_mean, mean_over(x, axes)),
-                (self.running_var, mean_over(np.square(centre), axes) * (n / (n - 1))),
-            ):
-                running += share * (batch.reshape(running.shape) - running.data)
+    _in_front = 1
 
 
 def _of_groups(layer: Any, x: Any) -> Any:

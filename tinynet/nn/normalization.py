@@ -15,7 +15,7 @@ from tinynet.nn.options import counts
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.rules.normalization import centred, mean_over, scaled_to_one
 
-__all__ = ["BatchNorm1d", "LayerNorm", "layer_norm"]
+__all__ = ["BatchNorm1d", "LayerNorm", "affine", "layer_norm"]
 
 
 def layer_norm(
@@ -65,7 +65,7 @@ def layer_norm(
             f"weight and the bias must have the normalised shape {shape}"
         )
     axes = tuple(range(-len(shape), 0))
-    return _affine(_as_given(scaled_to_one(centred(_widened(x), axes), axes, eps), x), weight, bias)
+    return affine(_as_given(scaled_to_one(centred(_widened(x), axes), axes, eps), x), weight, bias)
 
 
 def _widened(x: Any) -> Any:
@@ -77,7 +77,8 @@ def _as_given(y: Any, x: Any) -> Any:
     return y.astype(np.float16) if x.dtype == np.float16 else y
 
 
-def _affine(x: Any, weight: Any, bias: Any) -> Any:
+def affine(x: Any, weight: Any, bias: Any) -> Any:
+    """``x * weight + bias``, where either may be None."""
     x = x if weight is None else x * weight
     return x if bias is None else x + bias
 
@@ -233,42 +234,47 @@ class BatchNorm1d(Module):
     def forward(self, x: Any) -> Any:
         """The input, of shape (N, C) or (N, C, L), normalised."""
         x = as_operand(x)
-        if x.ndim not in (2, 3) or x.shape[1] != self.num_features:
+        front = self._in_front
+        shape = x.shape[front:]
+        if len(shape) not in (2, 3) or shape[1] != self.num_features:
             raise ShapeError(
-                f"BatchNorm1d({self.extra_repr()}): the input has shape {x.shape}; it must be (N, {self.num_features}) or "
-                f"(N, {self.num_features}, L): make it so, or the layer BatchNorm1d({x.shape[1] if x.ndim > 1 else 1})"
+                f"BatchNorm1d({self.extra_repr()}): the input has shape {shape}; it must be (N, {self.num_features}) or "
+                f"(N, {self.num_features}, L): make it so, or the layer BatchNorm1d({shape[1] if len(shape) > 1 else 1})"
             )
-        across = (-1, 1)[: x.ndim - 1]  # how the features' numbers stand beside the input
+        across = (*x.shape[:front], 1, self.num_features, *[1] * (len(shape) - 2))  # the features' numbers beside the input
         weight, bias = (None if y is None else y.reshape(across) for y in (self.weight, self.bias))
         if not self.training and self.running_mean is not None and self.running_var is not None:
             scale = 1 / np.sqrt(self.running_var.reshape(across) + self.eps)
             scale = scale if weight is None else scale * weight
             shift = -self.running_mean.reshape(across) * scale
-            return _affine(x, scale, shift if bias is None else shift + bias)
-        axes = (0, 2)[: x.ndim - 1]
-        if prod(x.shape) <= self.num_features:
+            return affine(x, scale, shift if bias is None else shift + bias)
+        axes = (front, front + 2)[: len(shape) - 1]
+        count = prod(x.shape[axis] for axis in axes)
+        if count < 2:
             raise ValueError(
-                f"BatchNorm1d({self.extra_repr()}): an input of shape {x.shape} has no variance, with fewer than two values a "
+                f"BatchNorm1d({self.extra_repr()}): an input of shape {shape} has no variance, with fewer than two values a "
                 "feature; use a larger batch (drop_last=True leaves out a small last one), or running averages and model.eval()"
             )
         wide = _widened(x)
         centre = centred(wide, axes)
-        self._track(values(wide), values(centre), axes)
-        return _affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
+        self._track(values(wide), values(centre), axes, count / (count - 1))
+        return affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
 
-    def _track(self, x: Any, centre: Any, axes: tuple[int, ...]) -> None:
+    _in_front = 0  # how many axes the input has in front of that of the samples
+
+    def _track(self, x: Any, centre: Any, axes: tuple[int, ...], unbiased: float) -> None:
         """Take the batch into the running averages."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
-        n, tracked = prod(x.shape) // self.num_features, self.num_batches_tracked
+        tracked = self.num_batches_tracked
         with no_grad():
             tracked += 1
-            share = 1 / tracked.data if self.momentum is None else self.momentum
+            share = 1 / tracked.data[..., None] if self.momentum is None else self.momentum
             for running, batch in (
                 (self.running_mean, mean_over(x, axes)),
-                (self.running_var, mean_over(np.square(centre), axes) * (n / (n - 1))),
+                (self.running_var, mean_over(np.square(centre), axes) * unbiased),
             ):
-                running += share * (batch.reshape(-1) - running.data)
+                running += share * (batch.reshape(running.shape) - running.data)
 
     def extra_repr(self) -> str:
         """The options."""
