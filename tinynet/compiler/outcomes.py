@@ -7,7 +7,7 @@ import numpy as np
 from tinynet.compiler.program import Array
 from tinynet.tensor import Tensor, wrap
 
-__all__ = ["Difference", "Result", "compared"]
+__all__ = ["Difference", "Result", "compared", "distances"]
 
 
 class Result:
@@ -40,59 +40,58 @@ class Difference(NamedTuple):
     Attributes
     ----------
     deviation : float
-        By how much floating-point arrays do at most, relative to the norm of each.
-    rounded : str
-        The first of them that differs by more than rounding explains; empty if there is none.
-    exact : str
-        The first array of integers or booleans that differs at all; empty if there is none.
-    in_noise : bool
-        Whether an array differs by more than that which may be rounding noise as a whole: the gradient of a bias before a
-        batch normalisation is a sum that would be 0 without rounding. An optimizer may have made a step of any length of it.
+        By how much floating-point arrays do at most, relative to the norm of each, where they are no noise.
+    fault : str
+        Says which array is the first that differs by more than rounding explains, or at all if it has no floats; empty if
+        there is none.
     """
 
     deviation: float
-    rounded: str
-    exact: str
-    in_noise: bool
+    fault: str
 
 
-def compared(names: list[str], truth: list[Array], replayed: list[Array]) -> Difference:
-    """Compare two outcomes, lists of arrays that have the given names."""
-    largest, rounded, exact, in_noise = 0.0, "", "", False
-    for name, a, b in zip(names, truth, replayed, strict=True):
+def compared(names: list[str], truth: list[Array], replayed: list[Array], noise: list[Array] | None = None) -> Difference:
+    """Compare two outcomes, lists of arrays that have the given names.
+
+    Of each element `noise` says by how much it differs of rounding alone. Where that is more than a replay may differ, elements
+    are compared with it, and all others as if there were none.
+    """
+    largest, fault = 0.0, ""
+    for name, a, b, spread in zip(names, truth, replayed, noise or [np.zeros(())] * len(names), strict=True):
         if a.tobytes() == b.tobytes():
             continue
-        if a.dtype.char not in _ROUNDING:
-            exact = exact or name
-            continue
-        deviation = _deviation(a, b)
-        if deviation > _ROUNDING[a.dtype.char]:
-            if _is_noise(a, b, truth):
-                in_noise = True
-                continue
-            rounded = rounded or name
-        largest = max(largest, deviation)
-    return Difference(largest, rounded, exact, in_noise)
+        most, difference = _ROUNDING.get(a.dtype.char, 0.0), distances(a, b)
+        size = (most and _size(np.nan_to_num(a, nan=0, posinf=0, neginf=0))) or 1.0
+        noisy = spread > most * size
+        deviation = _size(np.where(noisy, 0, difference)) / size
+        within = _size(np.where(noisy, difference, 0)) <= _EXCESS * _size(np.where(noisy, spread, 0))
+        if not fault and not (deviation <= most and within):
+            by = f", by {_size(difference) / size:.1e} of its norm" if most else ""
+            fault = f"{name} is another in the replay than in the step itself{by}"
+        if most:
+            largest = max(largest, deviation)
+    return Difference(largest, fault)
 
 
 _ROUNDING = {"d": 1e-8, "f": 1e-3, "e": 1e-1, "g": 1e-8}
 """By how much a replay may differ where it adds in another order, relative to the norm: rounding that Adam has enlarged."""
 
-_NOISE = 256
-"""By so many roundings of the largest number of the outcome an array may differ that is nothing but what rounding left."""
+_EXCESS = 2
+"""By so many times its measured noise an array may differ."""
 
 
-def _is_noise(a: Array, b: Array, truth: list[Array]) -> bool:
-    """Whether two arrays differ by no more than what rounding may leave of numbers as large as those of an outcome."""
-    largest = max(float(np.max(np.abs(x), where=np.isfinite(x), initial=0)) for x in truth if x.dtype.char in _ROUNDING)
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.all(np.abs(a - b) <= _NOISE * np.finfo(a.dtype).eps * largest))
-
-
-def _deviation(a: Array, b: Array) -> float:
+def distances(a: Array, b: Array) -> Array:
+    """By how much each element differs: by 1 where it is no float, infinitely where one alone is infinite or NaN."""
+    if a.dtype.char not in _ROUNDING:
+        return np.asarray(a != b, np.float64)
     x, y = a.astype(np.float64), b.astype(np.float64)
-    odd = ~(np.isfinite(x) & np.isfinite(y))
-    if not np.array_equal(x[odd], y[odd], equal_nan=True):
-        return float("inf")
-    x, y = x[~odd], y[~odd]
-    return float(np.linalg.norm(x - y) / (np.linalg.norm(x) or 1.0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = np.nan_to_num(np.abs(x - y), nan=np.inf, posinf=np.inf)
+    return np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, apart)
+
+
+def _size(x: Array) -> float:
+    """The root of the mean square, computed so that it does not overflow."""
+    x = np.abs(x.astype(np.float64))
+    largest = float(np.max(x))
+    return largest * float(np.mean((x / largest) ** 2)) ** 0.5 if 0 < largest < np.inf else largest

@@ -7,7 +7,7 @@ import numpy as np
 from tinynet.compiler.outcomes import Result
 from tinynet.compiler.passes import optimized
 from tinynet.compiler.places import root_of
-from tinynet.compiler.program import Array
+from tinynet.compiler.program import Array, Program
 from tinynet.compiler.recording import Recording
 from tinynet.compiler.replay import Replay
 from tinynet.compiler.signature import SHARED_ARGUMENT
@@ -30,8 +30,8 @@ class Variant:
         What is replayed.
     args : tuple, optional
         The positional arguments, where there were no others.
-    as_recorded : bool
-        Whether to replay the program as it was recorded, without the passes.
+    program : Program, optional
+        What is replayed in place of the optimised program.
 
     Attributes
     ----------
@@ -43,12 +43,12 @@ class Variant:
         Whether the step was seen to repeat itself.
     """
 
-    def __init__(self, recording: Recording, args: tuple[Any, ...] | None, *, as_recorded: bool = False) -> None:
+    def __init__(self, recording: Recording, args: tuple[Any, ...] | None, program: Program | None = None) -> None:
         self.recording = recording
         self.grad = MODE.get().grad
         self.dtype = get_default_dtype()
         self.ready = False
-        self.replay = Replay(recording.program if as_recorded else optimized(recording.program))
+        self.replay = Replay(program or optimized(recording.program))
         flat = args is not None and all(type(x) in (np.ndarray, Tensor) for x in args) and len(args) == len(recording.arguments)
         self._expected = [(type(x), x.shape, x.dtype) for x in args or ()] if flat else None
         self._changes = recording.changes
