@@ -14,6 +14,7 @@ PIECEWISE_LINEAR = {
     "ReLU": nn.ReLU, "LeakyReLU": nn.LeakyReLU, "PReLU": nn.PReLU, "PReLU a channel": lambda: nn.PReLU(7),
     "ReLU6": nn.ReLU6, "Hardtanh": lambda: nn.Hardtanh(-0.5, 0.75), "Hardsigmoid": nn.Hardsigmoid,
     "APL": lambda: nn.APL(3), "APL a channel": lambda: nn.APL(2, 7), "Dropout": nn.Dropout, "Identity": nn.Identity,
+    "BatchNorm1d": lambda: nn.BatchNorm1d(7), "BatchNorm1d plain": lambda: nn.BatchNorm1d(7, affine=False),
 }  # fmt: skip
 
 
@@ -23,6 +24,9 @@ def network(activation, seed=0, sizes=(5, 7, 7, 3)):
     model = nn.Sequential(*layers[:-1])
     for x in model.parameters():
         x.data += rng.normal(size=x.shape)
+    for layer in model:
+        if isinstance(layer, nn.BatchNorm1d):
+            layer.running_mean.data[...], layer.running_var.data[...] = rng.normal(size=7), rng.uniform(0.1, 2, size=7)
     return model.eval()
 
 
@@ -33,7 +37,7 @@ def test_collapse_is_value_and_jacobian(name):
     weight, bias = collapse(model, points)
     assert weight.shape == (40, 3, 5) and bias.shape == (40, 3)
     np.testing.assert_allclose(np.einsum("poi,pi->po", weight, points) + bias, model(points).data, rtol=1e-11, atol=1e-11)
-    jacobian = tn.jacobian(model)
+    jacobian = tn.jacobian(lambda x: model(x[None])[0])
     np.testing.assert_allclose(weight, [jacobian(x).data for x in points], rtol=1e-11, atol=1e-11)
     one = collapse(model, points[0])
     np.testing.assert_allclose(one.weight, weight[0], rtol=1e-11, atol=1e-12)
@@ -83,6 +87,11 @@ def test_patterns_have_the_names_of_the_layers():
     hidden = model[0](x).data
     np.testing.assert_array_equal(patterns["1.0"], np.digitize(hidden, [-1, 1], right=True))
     np.testing.assert_array_equal(patterns["2"], model[1](hidden).data > 0)
+
+
+def test_patterns_are_of_layers_with_breakpoints():
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(2), nn.ReLU(), nn.Identity())
+    assert {name: x.tolist() for name, x in activation_patterns(model, [-1.0, 1.0]).items()} == {"2": [0, 1]}
 
 
 def test_training_is_left_as_it_was():
@@ -140,7 +149,40 @@ def test_what_is_not_piecewise_linear_is_refused(activation):
         collapse(model, np.ones(5))
 
 
+def test_numbers_that_overflow_are_told():
+    model = network(nn.ReLU)
+    for layer in (model[0], model[2]):
+        layer.weight.data *= 1e200
+    for function in (collapse, activation_patterns):
+        with pytest.raises(ValueError, match=f"{function.__name__}: numbers within the network are too large for a float64"):
+            function(model, np.ones(5))
+    with pytest.raises(ValueError, match="collapse: numbers within"):
+        collapse(nn.Sequential(*model[:2], nn.Linear(7, 7, bias=False), model[2]), np.zeros(5))
+
+
+def test_batch_norm_that_uses_the_batch_is_no_affine_map():
+    with pytest.raises(TypeError, match=r"layer 0 is BatchNorm1d.*not known to be piecewise linear"):
+        collapse(nn.Sequential(nn.BatchNorm1d(2, track_running_stats=False)), np.ones(2))
+
+
+@pytest.mark.parametrize("model", [np.abs, None, nn.ReLU, [nn.ReLU()]])
+def test_only_modules_collapse(model):
+    with pytest.raises(TypeError, match=f"collapse: the model is a {type(model).__name__}; it must be a tn.nn.Module"):
+        collapse(model, [1.0])
+
+
+def test_a_model_that_is_one_layer_is_named_as_the_model():
+    with pytest.raises(TypeError, match=r"collapse: the model is GELU\(approximate='none'\), which is not known"):
+        collapse(nn.GELU(), [1.0])
+    with pytest.raises(ShapeError, match=r"collapse: PReLU\(num_parameters=5\) takes 5 numbers and is given 2"):
+        collapse(nn.PReLU(5), [1.0, 2.0])
+
+
 BAD_PIECES = {
+    "units": (Pieces([[0, 0]], [[0, 0, 0], [1, 1, 1]], [0, 0]), r"of the shapes \(1, 2\), \(2, 3\), \(2,\)"),
+    "no axis": (Pieces(0, [0, 1], [0, 0]), r"of the shapes \(\), \(2,\), \(2,\)"),
+    "shapes": (AffineMap([[1.0]], [0.0, 0.0]), r"a weight of shape \(1, 1\) and a bias of shape \(2,\)"),
+    "one axis": (AffineMap([1.0], 0.0), r"a weight of shape \(1,\) and a bias of shape \(\)"),
     "counts": (Pieces([0], [0, 1], [0]), "1 breakpoints, 2 slopes and 1 intercepts"),
     "order": (Pieces([1, 0], [0, 1, 0], [0, 0, 1]), r"breakpoints \[1, 0\]; they must be in ascending order"),
     "finite": (Pieces([0], [0, np.inf], [0, 0]), "not finite"),
@@ -157,6 +199,15 @@ def test_bad_pieces(name):
 
 class Bad(nn.Module):
     pass
+
+
+@pytest.mark.parametrize("parts, message", [
+    (3, r"Bad\(\) is registered as 3; it must be Pieces, an AffineMap or modules"), ([np.abs], "layer 0 is a ufunc"),
+])  # fmt: skip
+def test_bad_parts(parts, message):
+    register(Bad, lambda module: parts)
+    with pytest.raises(TypeError, match=message):
+        collapse(Bad(), [1.0])
 
 
 @pytest.mark.parametrize("x, error, message", [

@@ -5,8 +5,8 @@ import pytest
 
 import tinynet as tn
 from tinynet import nn
-from tinynet.errors import GradientError
-from tinynet.inspect import activation_statistics, dead_units, gradient_norms, saturation
+from tinynet.errors import GradientError, ShapeError
+from tinynet.inspect import Pieces, activation_statistics, dead_units, gradient_norms, register, saturation
 
 
 def mlp(activation, seed=0):
@@ -55,6 +55,11 @@ def test_saturation_is_the_share_of_small_slopes(threshold):
     assert list(table.column("units")) == [6, 4]
 
 
+def test_a_slope_as_large_as_the_threshold_is_not_below_it():
+    (row,) = saturation(nn.Sequential(nn.PReLU(init=-0.25)), np.array([[-1.0], [1.0]]), 0.25)
+    assert (row.rate, row.slope) == (0, 0.625)
+
+
 @pytest.mark.parametrize("activation, slope", [
     (nn.Sigmoid, lambda y: y * (1 - y)),
     (nn.Hardtanh, lambda y: np.abs(y) < 1),
@@ -76,8 +81,71 @@ def test_statistics_of_each_layer():
     model = mlp(nn.ReLU)
     table = activation_statistics(model, X)
     assert [(row.layer, row.kind) for row in table] == [(str(i), type(layer).__name__) for i, layer in enumerate(model)]
+    assert table[0].min < 0 == table[0].zeros
     hidden = np.maximum(model[0](X).data, 0)
     np.testing.assert_allclose(table[1][2:], [hidden.mean(), hidden.std(), hidden.min(), hidden.max(), (hidden == 0).mean()])
+
+
+def test_statistics_of_low_precision_are_computed_in_float64():
+    x = np.full((40_000, 1), 300.0, np.float16)
+    x[::2] = -300
+    (row,) = activation_statistics(nn.Sequential(nn.Identity()).astype("float16"), x)
+    assert (row.mean, row.std) == (0, 300)
+    model = nn.Sequential(nn.Linear(1, 1, rng=0)).astype("float32")
+    with np.errstate(all="raise"):
+        (row,) = activation_statistics(model, np.array([[-1e30], [1e30]]))
+    np.testing.assert_allclose(row.std, abs(model[0].weight.data[0, 0]) * 1e30, rtol=1e-6)
+    model[0].weight.data[...], model[0].bias.data[...] = 3e30, -4e30
+    row = gradient_norms(model, np.sum(model(np.ones((1, 1), np.float32))))[0]
+    np.testing.assert_allclose(row.parameters, 5e30, rtol=1e-6)
+    with np.errstate(over="ignore"):
+        (row,) = saturation(nn.Sequential(nn.Square(), nn.Linear(1, 1)).astype("float32"), np.array([[1e38], [1e38]]))
+    np.testing.assert_allclose(row.slope, 2e38, rtol=1e-6)
+
+
+def test_statistics_are_of_all_layers_that_give_an_array():
+    class Net(nn.Module):
+        def __init__(self):
+            self.cell, self.relu, self.tanh = nn.RNNCell(3, 4, rng=0), nn.ReLU(), nn.Tanh()
+
+        def forward(self, x):
+            return self.tanh(x=self.relu(self.cell(x, np.ones((len(x), 4))).data))
+
+    table = activation_statistics(Net(), X)
+    assert [(row.layer, row.kind) for row in table] == [("cell", "RNNCell"), ("relu", "ReLU"), ("tanh", "Tanh")]
+    np.testing.assert_allclose(table[2].max, np.tanh(table[1].max))
+    with pytest.raises(TypeError, match=r"dead_units: layer tanh \(Tanh\) is not called with one argument"):
+        dead_units(Net(), X)
+
+
+def test_units_behind_registered_and_batch_norm_layers():
+    model = nn.Sequential(nn.BatchNorm1d(3), nn.ReLU(), nn.BatchNorm1d(3, track_running_stats=False), nn.Tanh())
+    assert [row.layer for row in saturation(model, X)] == ["1", "3"]
+    register(Ramp, lambda module: Pieces([0, 1], [0, 1, 0], [0, 0, 1]))
+    (row,) = saturation(nn.Sequential(nn.Identity(), Ramp()), X)
+    assert (row.layer, row.kind) == ("1", "Ramp") and row.rate == ((X <= 0) | (X >= 1)).mean()
+
+
+class Ramp(nn.Module):
+    def forward(self, x):
+        return tn.relu(x) - tn.relu(x - 1)
+
+
+def test_a_model_is_looked_at_as_it_is_used_and_left_as_it_was():
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3), nn.Tanh())
+    table = activation_statistics(model, X)
+    np.testing.assert_allclose(table.column("mean")[:2], [X.mean(), (X / np.sqrt(1 + 1e-5)).mean()], rtol=1e-12)
+    assert saturation(model, X) == saturation(model.train(), X)
+    assert model.training and not model[1].running_mean.data.any() and model[1].num_batches_tracked.data == 0
+
+
+def test_figures_are_the_same_without_gradients_and_in_any_memory_order():
+    model = mlp(nn.Tanh)
+    expected = saturation(model, X)
+    for x in (np.asfortranarray(X), X.tolist(), tn.tensor(X), tn.tensor(X, requires_grad=True), np.repeat(X, 2, axis=0)[::2]):
+        with tn.no_grad():
+            assert saturation(model, x) == expected
+    assert saturation(model.astype("float32"), X) != expected
 
 
 def test_a_module_that_runs_twice_has_two_rows_and_hooks_are_gone():
@@ -119,6 +187,14 @@ def test_gradient_norms_tell_own_parameters_from_those_of_inner_modules():
     np.testing.assert_allclose(table[0].parameters, np.sqrt(13))
 
 
+def test_gradient_norms_of_layers_without_weight():
+    model = nn.Sequential(nn.Linear(3, 2, rng=0))
+    for x in model.parameters():
+        x.data[...] = 0
+    assert gradient_norms(model, np.sum(model(X)))[0].ratio == np.inf
+    assert np.isnan(gradient_norms(model, np.sum(0 * model(X)))[0].ratio)
+
+
 def test_frozen_layers_have_no_gradient():
     model = mlp(nn.Tanh)
     model[0].requires_grad_(False)
@@ -130,6 +206,21 @@ def test_bad_input():
         dead_units(mlp(nn.ReLU), np.zeros((0, 3)))
     with pytest.raises(ValueError, match="saturation: no activation is among the modules of Linear"):
         saturation(nn.Linear(3, 1), X)
+    for function in (dead_units, saturation):
+        for x in (X[0], 3.0):
+            with pytest.raises(ShapeError, match=rf"{function.__name__}: x has shape \(.*it must be \(samples, \.\.\.\)"):
+                function(mlp(nn.ReLU), x)
+        with pytest.raises(ValueError, match=rf"{function.__name__}: layer 1 \(ReLU\) is given NaN"):
+            function(mlp(nn.ReLU), X * np.nan)
+        with pytest.raises(TypeError, match=rf"{function.__name__}: .* stack\.unstack\(\)"):
+            function(nn.stack([mlp(nn.ReLU, seed) for seed in range(2)]), X)
+    assert np.isnan(activation_statistics(mlp(nn.ReLU), X * np.nan).column("mean")).all()
+    for function in (dead_units, activation_statistics, gradient_norms):
+        with pytest.raises(TypeError, match=f"{function.__name__}: the model is a ufunc"):
+            function(np.abs, X)
+    for threshold in (0, -1, np.nan):
+        with pytest.raises(ValueError, match=f"saturation: threshold={threshold} must be positive"):
+            saturation(mlp(nn.ReLU), X, threshold)
     for loss in (3.0, tn.tensor(3.0)):
         with pytest.raises(GradientError, match="gradient_norms: the loss must be a tensor computed with the model"):
             gradient_norms(mlp(nn.ReLU), loss)
@@ -143,3 +234,6 @@ def test_tables_print_in_columns():
     assert text[0].split() == ["layer", "kind", "units", "dead", "rate"] and len(text) == 3
     assert len({len(line) for line in text}) == 1
     assert repr(tn.inspect.Table([])) == "no rows"
+    assert text[1].startswith("1      ReLU") and text[1].endswith(f"{dead_units(mlp(nn.ReLU), X)[0].rate:.4g}")
+    with pytest.raises(KeyError, match="no column 'count'; the columns are layer, kind, units, dead, rate"):
+        dead_units(mlp(nn.ReLU), X).column("count")

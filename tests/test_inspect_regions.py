@@ -1,11 +1,12 @@
 """Linear regions, in a window and along a segment: against a dense grid, by their areas, and in degenerate cases."""
 
 import copy
+from fractions import Fraction
 from itertools import combinations, pairwise, product
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tinynet as tn
@@ -134,6 +135,68 @@ def touch(polygon, other):
     return False
 
 
+PIECES = {
+    nn.ReLU: ([0], [0, 1], [0, 0]), nn.LeakyReLU: ([0], [0.5, 1], [0, 0]), nn.Hardtanh: ([-1, 1], [0, 1, 0], [-1, 0, 1]),
+}  # fmt: skip
+
+
+def exact_areas(model, window):
+    """The area of each region by its pattern, in fractions: unit by unit each cell is clipped to each piece."""
+    (left, right), (bottom, top) = [[Fraction(end) for end in ends] for ends in window]
+    corners = [(left, bottom), (right, bottom), (right, top), (left, top)]
+    cells = {(): (corners, [(1, 0, 0), (0, 1, 0)])}  # by pattern the polygon, and two slopes and a constant for each unit
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            rows = [[Fraction(x) for x in row] for row in np.c_[layer.weight.data, layer.bias.data].tolist()]
+            for pattern, (polygon, maps) in cells.items():
+                terms = np.array([*maps, (0, 0, 1)], dtype=object)
+                cells[pattern] = polygon, [tuple(np.array(row, dtype=object) @ terms) for row in rows]
+            continue
+        breakpoints, slopes, intercepts = PIECES[type(layer)]
+        for unit in range(len(next(iter(cells.values()))[1])):
+            split = {}
+            for pattern, (polygon, maps) in cells.items():
+                x, y, c = maps[unit]
+                for piece, (slope, intercept) in enumerate(zip(map(Fraction, slopes), intercepts, strict=True)):
+                    part = polygon
+                    if piece > 0:
+                        part = clipped(part, [x * p + y * q + c - breakpoints[piece - 1] for p, q in part])
+                    if piece < len(breakpoints) and part:
+                        part = clipped(part, [breakpoints[piece] - x * p - y * q - c for p, q in part], flat=True)
+                    if area(part):
+                        bent = (slope * x, slope * y, slope * c + intercept)
+                        split[(*pattern, piece)] = part, [*maps[:unit], bent, *maps[unit + 1 :]]
+            cells = split
+    return {pattern: float(area(polygon)) for pattern, (polygon, _) in cells.items()}
+
+
+def clipped(polygon, heights, flat=False):
+    """The part of a polygon that has a height of 0 or more; nothing, or with `flat` all, where it is 0 everywhere."""
+    if max(heights) == 0 and not (flat and min(heights) == 0):
+        return []
+    part = []
+    for k, (p, h) in enumerate(zip(polygon, heights, strict=True)):
+        before, g = polygon[k - 1], heights[k - 1]
+        if g * h < 0:
+            part.append(tuple(a + (b - a) * g / (g - h) for a, b in zip(before, p, strict=True)))
+        if h >= 0:
+            part.append(p)
+    return part
+
+
+def area(polygon):
+    return sum(p[0] * q[1] - q[0] * p[1] for p, q in zip(polygon, polygon[1:] + polygon[:1], strict=True)) / 2
+
+
+@settings(max_examples=25)
+@given(degenerate_networks())
+def test_degenerate_lines_against_exact_arithmetic(model):
+    window = ((-2, 2), (-1, 2))
+    regions, exact = linear_regions(model, window), exact_areas(model, window)
+    assert set(map(tuple, regions.patterns.tolist())) == set(exact)
+    np.testing.assert_allclose(regions.areas, [exact[tuple(pattern)] for pattern in regions.patterns.tolist()], rtol=1e-9)
+
+
 def test_xor_net_of_two_coinciding_lines_has_two_regions():
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
     model.load_state_dict({"0.weight": [[1, -1], [-1, 1]], "2.weight": [[1, 1]]})
@@ -170,6 +233,72 @@ def test_network_without_activation_is_one_region():
     np.testing.assert_array_equal(regions.polygons[0], [[-2, -1], [1.5, -1], [1.5, 2], [-2, 2]])
 
 
+@pytest.mark.parametrize("window", [
+    ((0, 1e6), (0, 1e-9)), ((0, 1e-9), (0, 1e6)), ((1, 1 + 1e-9), (-1e3, 1e3)), ((0, 1e-200), (-1, 1)),
+])  # fmt: skip
+def test_regions_of_a_thin_window_are_neighbours(window):
+    regions = linear_regions(network((2, 10, 10, 1)), window)
+    reached = {0}
+    for _ in range(len(regions)):
+        reached |= {k for pair in regions.neighbours.tolist() if reached & set(pair) for k in pair}
+    assert reached == set(range(len(regions))) and len(regions) >= 1
+    assert abs(regions.areas.sum() / np.prod(np.ptp(window, axis=1)) - 1) < 1e-9
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.LeakyReLU, nn.Hardtanh, lambda: nn.APL(2), nn.PReLU])
+def test_windows_whose_edges_and_corners_are_on_kinks(activation):
+    model = network((2, 6, 4, 1), activation, seed=1)
+    model[0].weight.data[...] = [[1, 0], [0, 1], [1, 0], [0, 1], [1, -1], [1, 1]]
+    model[0].bias.data[...] = [0, 0, -1, -1, 0, -1]
+    for window in (((0, 1), (0, 1)), ((-1, 1), (0, 2)), ((0, 0.5), (0.5, 1))):
+        assert_is_a_partition(model, linear_regions(model, window), window)
+
+
+def test_lines_through_one_point_and_duplicated_units():
+    model = network((2, 9, 1), seed=2)
+    model[0].bias.data[...] = 0
+    assert len(linear_regions(model, ((-1, 1), (-1, 1)))) == len(linear_regions(model, ((-1e-9, 1e-9), (-1e-9, 1e-9)))) == 18
+    model[0].weight.data[5:] = model[0].weight.data[:4] * [[-3.0], [1 / 3], [1.0], [-0.1]]
+    regions = linear_regions(model, ((-1, 1), (-1, 1)))
+    assert len(regions) == len(regions.neighbours) == 10
+    assert_is_a_partition(model, regions, ((-1, 1), (-1, 1)))
+
+
+def test_neighbours_far_from_the_origin_and_along_a_line_that_a_thin_window_makes_steep():
+    model, point = network((2, 9, 1), seed=2), np.array([1e4 + 0.37, 1e4 + 0.61])
+    model[0].bias.data[...] = -model[0].weight.data @ point
+    regions = linear_regions(model, ((1e4, 1e4 + 1), (1e4, 1e4 + 1)))
+    assert len(regions) == len(regions.neighbours) == 18
+    steep = network((2, 1, 1))
+    steep[0].weight.data[...], steep[0].bias.data[...] = [[1e-13, 1.0]], -5e-8
+    assert linear_regions(steep, ((0, 1e6), (0, 1e-9))).neighbours.tolist() in ([[0, 1]], [[1, 0]])
+
+
+def test_lines_that_differ_by_rounding_behind_slopes_below_zero_are_one():
+    model = nn.Sequential(nn.Linear(2, 1), nn.PReLU(init=-1.0), nn.Linear(1, 2), nn.ReLU())
+    model.load_state_dict({
+        "0.weight": [[1.0, 0.0]], "0.bias": [0.0], "1.weight": [-1.0], "2.weight": [[1.0], [1.0]], "2.bias": [-0.3, -(0.1 * 3)],
+    })  # fmt: skip
+    assert 0.1 * 3 != 0.3 and len(linear_regions(model, ((-1, 1), (0, 1)))) == 4
+
+
+def test_one_map_is_one_in_all_outputs():
+    model = network((2, 6, 2))
+    model[2].weight.data[1] = 0
+    regions = linear_regions(model, WINDOW)
+    assert regions.pieces.tolist() == list(range(len(regions))) and len(regions) > 6
+
+
+def test_a_dead_network_is_one_region():
+    model = network((2, 8, 8, 1))
+    model[0].bias.data[...] = -100
+    regions = linear_regions(model, WINDOW)
+    assert len(regions) == 1 and not regions.weight.any() and not regions.patterns[0, :8].any()
+    for x in model.parameters():
+        x.data[...] = 0
+    assert len(linear_regions(model, WINDOW)) == 1
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_scale_of_the_inputs_does_not_matter(scale):
     model = network((2, 10, 10, 1), seed=5)
@@ -188,7 +317,11 @@ def test_regions_are_a_sequence():
         regions[len(regions)]
 
 
-@pytest.mark.parametrize("window", [((0, 0), (0, 1)), ((1, 0), (0, 1)), ((0, np.inf), (0, 1)), (0, 1), ((0, np.nan), (0, 1))])
+@pytest.mark.parametrize("window", [
+    ((0, 0), (0, 1)), ((1, 0), (0, 1)), ((0, np.inf), (0, 1)), (0, 1), ((0, np.nan), (0, 1)), ((0, 1), (0,)),
+    (("a", 1), (0, 1)), ((0, 1), (0, 1j)), None, ((1, 1 + 1e-14), (0, 1)), ((-1e200, 1e200), (-1e200, 1e200)),
+    ((-1e308, 1e308), (0, 1)), ((0, 1e-200), (0, 1e-200)),
+])  # fmt: skip
 def test_bad_windows(window):
     with pytest.raises(ValueError, match=r"linear_regions: the window .* is not \(\(low, high\), \(low, high\)\)"):
         linear_regions(network((2, 3, 1)), window)
@@ -200,6 +333,10 @@ def test_bad_networks():
     with pytest.raises(TypeError, match=r"linear_regions: layer 1 is GELU\(approximate='none'\), which is not known"):
         linear_regions(network((2, 3, 1), nn.GELU), WINDOW)
     model = network((2, 3, 1))
+    model[0].weight.data[...] = 1e300
+    for look in (lambda: linear_regions(model, ((0, 1e10), (0, 1))), lambda: linear_segments(model, [0.0, 0.0], [1e10, 1.0])):
+        with pytest.raises(ValueError, match=r"linear_(regions|segments): numbers within the network are too large"):
+            look()
     model[0].weight.data[0, 0] = np.nan
     with pytest.raises(ValueError, match=r"layer 0 .* parameters that are not finite"):
         linear_regions(model, WINDOW)
@@ -268,7 +405,8 @@ def test_linear_pieces_along_a_segment():
 
 @pytest.mark.parametrize("start, end, error", [
     ([0.0], [1.0, 2.0], ShapeError), ([[0.0]], [[1.0]], ShapeError), ([0.0, 1.0], [0.0, 1.0], ValueError),
-    ([0.0, 1.0], [np.inf, 1.0], ValueError), ([0.0], [1.0], ShapeError),
+    ([0.0, 1.0], [np.inf, 1.0], ValueError), ([0.0], [1.0], ShapeError), ([1.0, 1.0], [1 + 1e-15, 1.0], ValueError),
+    ([], [], ValueError), ([-1e308, 0.0], [1e308, 0.0], ValueError),
 ])  # fmt: skip
 def test_bad_segments(start, end, error):
     with pytest.raises(error, match="linear_segments"):

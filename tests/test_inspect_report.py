@@ -22,6 +22,8 @@ def test_swish_has_its_minimum_where_it_is_known_to_have_it():
     np.testing.assert_allclose(found.slope_zeros, [x], atol=1e-10)
     assert found.maxima == found.kinks == found.flat == found.jumps == [] and found.monotone == "no"
     np.testing.assert_allclose(found.range, (-w, 6 / (1 + math.exp(-6))), rtol=1e-12)
+    upside_down = report(lambda x: -tn.silu(x))
+    assert upside_down.minima == [] and upside_down.maxima == [(x, -y)] and upside_down.range == (-found.range[1], -y)
 
 
 def test_grid_and_derivatives():
@@ -53,6 +55,7 @@ def test_monotone(word):
     (lambda x: x * np.sin(x), (None, None)), (lambda x: np.log(1 + x * x), (INF, INF)), (nn.Hardtanh(), (-1, 1)),
     (lambda x: -x, (INF, -INF)), (np.arctan, (-math.pi / 2, math.pi / 2)), (lambda x: np.sin(x) / (1 + x * x), (0, 0)),
     (lambda x: x**3, (-INF, INF)), (nn.LogSigmoid(), (-INF, 0)), (lambda x: 1 / np.log(3 + x * x), (None, None)),
+    (lambda x: x - 10 * np.floor(x / 10), (None, None)), (lambda x: np.exp(x) * np.sin(x), (0, None)),
 ])  # fmt: skip
 def test_limits(f, limits):
     for found, known in zip(report(f).limits, limits, strict=True):
@@ -67,6 +70,7 @@ def test_fixed_points():
         assert report(f).fixed_points == [(0.0, 1.0, "neutral")]
     zero, one = report(np.square).fixed_points
     assert (zero.x, zero.kind, one.kind) == (0, "attracting", "repelling") and abs(one.x - 1) < 1e-12
+    assert report(np.negative).fixed_points == [(0, -1, "neutral")]
     assert report(nn.Softplus()).fixed_points == report(nn.Softplus()).fixed_intervals == []
     (touching,) = report(lambda x: x * x + 0.25).fixed_points  # f(x) - x does not change its sign
     assert abs(touching.x - 0.5) < 1e-7 and touching.kind == "neutral"
@@ -79,7 +83,7 @@ def test_fixed_points():
 
 @pytest.mark.parametrize("f, interval", [
     (tn.relu, (0, 6)), (nn.Hardtanh(), (-1, 1)), (nn.LeakyReLU(), (0, 6)), (np.abs, (0, 6)), (nn.Identity(), (-6, 6)),
-    (nn.Hardtanh(-0.12345, 1.54321), (-0.12345, 1.54321)),
+    (nn.Hardtanh(-0.12345, 1.54321), (-0.12345, 1.54321)), (lambda x: x / 3 * 3, (-6, 6)),
 ])  # fmt: skip
 def test_intervals_of_fixed_points(f, interval):
     found = report(f)
@@ -99,12 +103,27 @@ def test_idempotent(f, idempotent):
     assert found.change_on_repeat == np.abs(np.asarray(f(f(found.x))) - f(found.x)).max()
 
 
+def test_what_repeats_but_for_rounding_is_idempotent():
+    found = report(lambda x: np.exp(np.log(np.abs(x) + 1)) - 1)
+    assert found.idempotent and 0 < found.change_on_repeat < 1e-14
+
+
+def test_what_cannot_be_repeated_is_not_idempotent():
+    found = report(np.log, 0.1, 5.0)
+    assert found.change_on_repeat == INF and not found.idempotent
+
+
 @pytest.mark.parametrize("f, symmetry", [
     (np.tanh, "odd"), (np.sin, "odd"), (np.abs, "even"), (np.square, "even"), (tn.relu, "none"), (tn.sigmoid, "none"),
     (lambda x: 0 * x, "odd and even"), (np.cos, "even"), (nn.Softsign(), "odd"),
 ])  # fmt: skip
 def test_symmetry(f, symmetry):
     assert report(f).symmetry == symmetry == report(f, -1.0, 5.0).symmetry
+
+
+def test_symmetry_is_looked_for_as_far_as_the_interval_reaches():
+    assert report(nn.Hardtanh(-2, 3), -1.0, 2.0).symmetry == "odd"
+    assert report(nn.Hardtanh(-2, 3), -1.0, 5.0).symmetry == report(nn.Hardtanh(-2, 3), -5.0, 1.0).symmetry == "none"
 
 
 @pytest.mark.parametrize("f, kinks, flat", [
@@ -118,6 +137,11 @@ def test_kinks_and_flat_stretches(f, kinks, flat):
     np.testing.assert_allclose(np.reshape(found.flat, (-1, 2)), np.reshape(flat, (-1, 2)), atol=1e-12)
 
 
+def test_a_kink_at_0_is_at_0():
+    assert report(tn.relu).kinks == report(tn.relu, -1.0, 2.0).kinks == [0]
+    assert "range         0 to 6\n" in repr(report(lambda x: np.maximum(x, 1e-17)))
+
+
 def test_a_minimum_in_a_kink_is_no_zero_of_the_slope():
     found = report(lambda x: np.abs(x - 0.3141))
     np.testing.assert_allclose(found.minima, [(0.3141, 0)], atol=1e-14)
@@ -127,11 +151,12 @@ def test_a_minimum_in_a_kink_is_no_zero_of_the_slope():
 def test_zeros_of_the_slope_without_a_change_of_its_sign():
     assert abs(report(lambda x: (x - 0.777) ** 3).slope_zeros[0] - 0.777) < 1e-6
     assert report(lambda x: (x - 0.777) ** 3).minima == []
+    assert report(lambda x: (x - 0.777) ** 3 + 1e-8 * x).slope_zeros == []
 
 
 @pytest.mark.parametrize("f, known", [
     (tn.sigmoid, 0.25), (np.tanh, 1), (np.abs, 1), (nn.Swish(), 1.0998393194498), (nn.Hardswish(), 1.5), (nn.Sin(30), 30),
-    (np.sign, INF),
+    (np.sign, INF), (np.cbrt, INF), (lambda x: np.sqrt(np.abs(x)), math.nan),
 ])  # fmt: skip
 def test_lipschitz(f, known):
     np.testing.assert_allclose(report(f).lipschitz, known, rtol=1e-9)
@@ -143,6 +168,68 @@ def test_jumps():
     assert found.lipschitz == INF and "jumps         0.123" in repr(found)
 
 
+def test_what_a_function_comes_to_beside_a_jump_is_in_its_range():
+    found = report(lambda x: x - np.floor(x))
+    np.testing.assert_allclose([found.range, *found.fixed_intervals], [(0, 1), (0, 1)], atol=1e-14)
+    assert found.fixed_points == []
+    np.testing.assert_allclose(report(lambda x: np.where(x < 0.1234, -x, 5 - x), 0.0, 0.5).range, (-0.1234, 4.8766), atol=1e-14)
+
+
+def test_a_steep_stretch_between_grid_points_is_no_jump():
+    found = report(lambda x: np.tanh(1e5 * (x - 0.00012345)))
+    assert found.jumps == found.kinks == [] and 2 / 0.003 * 0.99 < found.lipschitz < 1e5
+
+
+def test_the_value_in_a_jump_is_in_the_range():
+    assert report(lambda x: np.heaviside(x - 0.0625, 5.0)).range == (0, 5)
+
+
+def test_a_jump_from_almost_zero_is_no_zero():
+    assert report(lambda x: 2 * x + (x >= 0), -1.0, 2.0).fixed_points == []
+    assert report(lambda x: 2 * x - (x <= 0), -1.0, 2.0).fixed_points == []
+
+
+@pytest.mark.parametrize("f, poles", [
+    (np.tan, [-1.5 * math.pi, -math.pi / 2, math.pi / 2, 1.5 * math.pi]), (lambda x: 1 / (x - 0.00012345), [0.00012345]),
+    (lambda x: 1 / (0.00012345 - x), [0.00012345]),
+])  # fmt: skip
+def test_poles_between_grid_points(f, poles):
+    found = report(f)
+    np.testing.assert_allclose(found.jumps, poles, atol=1e-14)
+    assert found.range[0] < -1e15 and found.range[1] > 1e15 and found.lipschitz == INF
+    assert all(np.abs(np.subtract(point.x, poles)).min() > 0.1 for point in found.fixed_points)
+
+
+@pytest.mark.parametrize("f, points", [
+    (np.floor, range(-6, 7)), (np.ceil, range(-6, 7)), (np.round, range(-6, 7)), (np.sign, (-1, 0, 1)),
+])  # fmt: skip
+def test_fixed_points_in_jumps(f, points):
+    found = report(f)
+    np.testing.assert_allclose([point.x for point in found.fixed_points], points, rtol=1e-14)
+    assert found.idempotent
+    assert f is np.round or [point.kind for point in found.fixed_points if abs(point.x) < 0.5] == ["neutral"]
+
+
+def test_zeros_where_a_function_is_steep():
+    points = [(round(point.x, 14), point.kind) for point in report(np.cbrt).fixed_points]
+    assert points == [(-1, "attracting"), (0, "repelling"), (1, "attracting")]
+    assert [point.x for point in report(np.sqrt, 0.0, 4.0).fixed_points] == [0, 1]
+    found = report(nn.Sin(1000))
+    assert len(found.slope_zeros) == len(found.minima) + len(found.maxima) == 3820
+    np.testing.assert_allclose(np.cos(1000 * np.array(found.slope_zeros)), 0, atol=1e-11)
+
+
+def test_a_slope_that_is_nan_at_a_point_is_no_turn():
+    found = report(lambda x: np.sqrt(np.abs(x)))
+    assert found.minima == [(0, 0)] and found.maxima == []
+
+
+def test_rounding_makes_no_slope():
+    found = report(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2)
+    assert found.monotone == "constant" and np.ptp(found.f) > 0
+    assert report(lambda x: 1 + 1e-15 * x, 0.0, 1.0, 3).monotone == "increasing"
+
+
 def test_a_module_is_looked_at_as_it_is_used():
     model = nn.Sequential(nn.Dropout(0.5), nn.Tanh())
     assert report(model).symmetry == "odd" and model.training and tn.is_grad_enabled()
@@ -150,7 +237,8 @@ def test_a_module_is_looked_at_as_it_is_used():
 
 def test_long_lists_are_cut_in_the_text_only():
     found = report(nn.Sin(30))
-    assert len(found.minima) == 57 and "and 51 more" in repr(found)
+    text = dict(line.strip().split("  ", 1) for line in repr(found).splitlines()[1:])
+    assert len(found.minima) == 57 and "and 51 more" in text["minima"] and text["minima"].count("f(") == 6
     assert "limits        none found at -∞, none found at ∞" in repr(found)
 
 
@@ -161,6 +249,14 @@ def test_long_lists_are_cut_in_the_text_only():
     (np.log, (), ValueError, r"np\.log is nan at -6; choose another interval"),
     (lambda x: 1 / x, (), ValueError, "is inf at 0"),
     (nn.Softmax(), (), ValueError, r"Softmax\(axis=-1\) gives for a number depends on the others"),
+    (np.cumsum, (), ValueError, r"np\.cumsum gives for a number depends on the others"),
+    (np.sort, (), ValueError, r"np\.sort gives for a number depends on the others"),
+    (lambda x: x / np.max(np.abs(x)), (), ValueError, "gives for a number depends on the others"),
+    (lambda x: x if x > 0 else 0 * x, (), ValueError, "must work on arrays and tensors.*: The truth value of an array"),
+    (lambda x: 3.0, (), ShapeError, r"<lambda> gave shape \(\) for \(4001,\); it must work element by element"),
+    (lambda x: np.where(x > 0, 1.0, 0.0), (), TypeError, "must work on arrays and tensors.*leave the graph.*constant result"),
+    (nn.Linear(1, 1), (), ShapeError, r"Linear\(in_features=1.*must work on arrays and tensors"),
+    (np.tanh, (1.0, 1 + 1e-15), ValueError, "no 4001 different numbers from 1.0 to"),
     (np.sum, (), ShapeError, r"np\.sum gave shape \(\) for \(4001,\); it must work element by element"),
     (math.tanh, (), TypeError, "must work on arrays and tensors"),
     (np.spacing, (), TypeError, r"np\.spacing must work on arrays and tensors"),

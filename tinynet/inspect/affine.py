@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
-from tinynet.inspect.pieces import AffineMap, Pieces, stages
+from tinynet.inspect.pieces import AffineMap, Pieces, check_finite, stages
 from tinynet.nn.module import Module
 
 __all__ = ["activation_patterns", "collapse"]
@@ -37,11 +37,11 @@ def collapse(model: Module, x: npt.ArrayLike) -> AffineMap:
     Raises
     ------
     TypeError
-        If a layer is not piecewise linear, as `GELU` and `Swish` are not.
+        If the model is no module, or a layer is not piecewise linear, as `GELU` and `Swish` are not.
     ShapeError
         If the points are not as long as the first layer wants.
     ValueError
-        If a point or a parameter is not finite.
+        If a point or a parameter is not finite, or numbers in between overflow.
 
     Examples
     --------
@@ -58,12 +58,14 @@ def collapse(model: Module, x: npt.ArrayLike) -> AffineMap:
     """
     h = _points(x, "collapse")
     columns, bias = np.eye(h.shape[-1]), np.zeros(h.shape[-1])  # the weight, its last two axes exchanged
-    for _, part, given in _applied(model, h, "collapse"):
-        if isinstance(part, AffineMap):
-            columns, bias = np.dot(columns, part.weight.T), np.dot(bias, part.weight.T) + part.bias
-        else:
-            _, slope, intercept = part.at(given)
-            columns, bias = columns * slope[..., None, :], slope * bias + intercept
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _, part, given in _applied(model, h, "collapse"):
+            if isinstance(part, AffineMap):
+                columns, bias = np.dot(columns, part.weight.T), np.dot(bias, part.weight.T) + part.bias
+            else:
+                _, slope, intercept = part.at(given)
+                columns, bias = columns * slope[..., None, :], slope * bias + intercept
+    check_finite("collapse", columns, bias)
     weight = np.broadcast_to(columns.swapaxes(-1, -2), (*h.shape[:-1], *columns.shape[:-3:-1]))
     return AffineMap(weight + 0.0, np.broadcast_to(bias, (*h.shape[:-1], bias.shape[-1])) + 0.0)  # without negative zeros
 
@@ -118,8 +120,10 @@ def _applied(model: Module, h: Array, caller: str) -> Iterator[tuple[str, Affine
     """A model's parts in order, each with what it is given at the points."""
     for name, part in stages(model, h.shape[-1], caller):
         yield name, part, h
-        if isinstance(part, AffineMap):
-            h = h @ part.weight.T + part.bias
-        else:
-            _, slope, intercept = part.at(h)
-            h = slope * h + intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            if isinstance(part, AffineMap):
+                h = h @ part.weight.T + part.bias
+            else:
+                _, slope, intercept = part.at(h)
+                h = slope * h + intercept
+        check_finite(caller, h)

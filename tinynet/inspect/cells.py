@@ -103,10 +103,13 @@ class Polygons:
         cut = self.cuts[cell, side]
         order = np.argsort(np.abs(cut), kind="stable")
         cell, side, cut = cell[order], side[order], cut[order]
-        x, y = self.normals[np.abs(cut) - 1].T
+        low, high = self.corners.min(axis=(0, 1)), self.corners.max(axis=(0, 1))
+        corners = (self.corners - low) / (high - low)  # of a square, however thin the rectangle is
+        normals = self.normals[np.abs(cut) - 1]
+        x, y = (normals / np.abs(normals).max(axis=1, keepdims=True) * ((high - low) / (high - low).max())).T
         along = np.stack([-y, x], axis=1) / np.hypot(x, y)[:, None]
-        start = self.corners[cell, side]
-        end = self.corners[cell, np.where(side + 1 < self.sizes[cell], side + 1, 0)]
+        start = corners[cell, side]
+        end = corners[cell, np.where(side + 1 < self.sizes[cell], side + 1, 0)]
         ends = np.sort([(start * along).sum(axis=1), (end * along).sum(axis=1)], axis=0)
         above, below = np.nonzero(cut > 0)[0], np.nonzero(cut < 0)[0]
         first = np.searchsorted(-cut[below], cut[above], side="left")
@@ -114,7 +117,8 @@ class Polygons:
         i = np.repeat(above, count)
         j = below[np.repeat(first - (np.cumsum(count) - count), count) + np.arange(len(i))]
         overlap = np.minimum(ends[1, i], ends[1, j]) - np.maximum(ends[0, i], ends[0, j])
-        touching = overlap > 1e-12 * np.abs(self.corners).max()
+        rounding = np.abs(along[i]) @ (1e-12 * np.maximum(np.abs(low), np.abs(high)) / (high - low))
+        touching = overlap > rounding
         pairs: Array = np.stack([cell[i], cell[j]], axis=1)[touching]
         return pairs
 

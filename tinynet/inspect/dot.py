@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.errors import GraphError
+from tinynet.errors import GradientError, GraphError
 from tinynet.graph import LEAF_NUMBER, reachable
+from tinynet.inspect.pieces import check_module
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor, node_of
 
@@ -33,7 +34,9 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
     Raises
     ------
     GradientError
-        If the tensor requires no gradient, and so has no graph.
+        If it is no tensor, or requires no gradient, and so has no graph.
+    TypeError
+        If the model is no module.
     GraphError
         If the graph was freed by `Tensor.backward`.
 
@@ -53,6 +56,10 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
       n2 -> n3;
     }
     """
+    if not isinstance(tensor, Tensor):
+        raise GradientError(f"dot: a {type(tensor).__name__} has no graph; give a tensor that was computed with gradients")
+    if model is not None:
+        check_module("dot: the model", model)
     names = {} if model is None else {id(x): name for name, x in model.named_parameters()}
     root = node_of(tensor)
     numbers: dict[int, int] = {}
@@ -60,8 +67,8 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
     arrows: list[str] = []
 
     def drawn(thing: Any, label: str, style: str) -> int:
-        """The number of a node of the drawing, which is drawn when it is first met."""
-        number = numbers.setdefault(id(thing), len(numbers))
+        """The number of a node of the drawing, which is drawn when it is first met; a constant number at each of its uses."""
+        number = len(lines) if np.isscalar(thing) else numbers.setdefault(id(thing), len(lines))
         if number == len(lines):
             lines.append(f"  n{number} [label={_quoted(label)}{style}];")
         return number
@@ -91,9 +98,21 @@ def _constant(x: Any) -> str:
 
 def _operation(name: str, params: Mapping[str, Any]) -> str:
     """The operation and its parameters, those that are short."""
-    shown = {key: value for key, value in params.items() if value is not None and key != "hooks"}
-    texts = {key: f"array{np.shape(value)}" if isinstance(value, np.ndarray) else repr(value) for key, value in shown.items()}
+    shown = {key: value for key, value in params.items() if key == "index" or (value is not None and key != "hooks")}
+    texts = {key: _written(value) for key, value in shown.items()}
     return " ".join([name, *(f"{key}={text if len(text) <= 24 else text[:23] + '…'}" for key, text in texts.items())])
+
+
+def _written(value: Any) -> str:
+    """A parameter as it is written in Python, slices as in an index."""
+    if isinstance(value, np.ndarray):
+        return f"array{value.shape}"
+    if isinstance(value, slice):
+        start, stop, step = ("" if end is None else str(end) for end in (value.start, value.stop, value.step))
+        return f"{start}:{stop}" + (f":{step}" if step else "")
+    if type(value) is tuple:
+        return f"({', '.join(map(_written, value))}{',' if len(value) == 1 else ''})"
+    return "..." if value is Ellipsis else repr(value)
 
 
 def _quoted(text: str) -> str:

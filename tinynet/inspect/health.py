@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet import autograd
-from tinynet.errors import GradientError
+from tinynet.errors import GradientError, ShapeError
 from tinynet.graph import no_grad
-from tinynet.inspect.pieces import has_breakpoints
+from tinynet.inspect.pieces import check_module, has_breakpoints
 from tinynet.inspect.table import Table
 from tinynet.nn import activations, learnable
 from tinynet.nn.activations import LogSoftmax, Softmax
+from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 from tinynet.training.feed import as_inputs, floating_dtype
@@ -82,7 +83,7 @@ def dead_units(model: Module, x: npt.ArrayLike) -> Table[DeadUnits]:
     ----------
     model : Module
         Taken in evaluation mode. Its activations are the modules of `tinynet.nn` that work element by element, and those that
-        `register` has been told of.
+        `register` has been told of. Of a stack look at the members, which ``stack.unstack()`` gives.
     x : array_like of shape (samples, ...)
         The data.
 
@@ -94,8 +95,12 @@ def dead_units(model: Module, x: npt.ArrayLike) -> Table[DeadUnits]:
 
     Raises
     ------
+    TypeError
+        If the model is no module, or a stack.
+    ShapeError
+        If the data have less than two axes.
     ValueError
-        If there are no data, or no activation among the model's modules.
+        If there are no data, no activation is among the model's modules, or one is given NaN.
 
     Examples
     --------
@@ -123,7 +128,7 @@ def saturation(model: Module, x: npt.ArrayLike, threshold: float = 0.01) -> Tabl
     x : array_like of shape (samples, ...)
         The data.
     threshold : float
-        What the slope's magnitude must be below. The slope of tanh is at most 1, that of the sigmoid at most ¼.
+        What the slope's magnitude must be below; positive. The slope of tanh is at most 1, that of the sigmoid at most ¼.
 
     Returns
     -------
@@ -132,8 +137,8 @@ def saturation(model: Module, x: npt.ArrayLike, threshold: float = 0.01) -> Tabl
 
     Raises
     ------
-    ValueError
-        If there are no data, or no activation among the model's modules.
+    TypeError, ShapeError, ValueError
+        As `dead_units` does; and if the threshold is not positive.
 
     Examples
     --------
@@ -144,6 +149,8 @@ def saturation(model: Module, x: npt.ArrayLike, threshold: float = 0.01) -> Tabl
     0      Tanh          2   0.5  0.3557
     1      Hardtanh      2     0       1
     """
+    if not threshold > 0:
+        raise ValueError(f"saturation: threshold={threshold} must be positive, a slope's magnitude to be below")
     rows = []
     for name, module, slope in _slopes(model, x, "saturation"):
         size = np.abs(slope)
@@ -165,10 +172,12 @@ def activation_statistics(model: Module, x: npt.ArrayLike) -> Table[ActivationSt
     Returns
     -------
     Table of ActivationStatistics
-        One row a layer, in the order in which they run.
+        One row for each layer that gives an array, in the order in which they run; figures are computed in float64.
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     ValueError
         If there are no data.
 
@@ -182,7 +191,8 @@ def activation_statistics(model: Module, x: npt.ArrayLike) -> Table[ActivationSt
     1      ReLU      1.25  1.299    0    3    0.5
     """
     rows = []
-    for name, module, _, y in _calls(model, x, "activation_statistics"):
+    for name, module, _, output in _calls(model, x, "activation_statistics"):
+        y = np.asarray(output, dtype=np.float64)
         figures = [float(figure) for figure in (y.mean(), y.std(), y.min(), y.max(), (y == 0).mean())]
         rows.append(ActivationStatistics(name, type(module).__name__, *figures))
     return Table(rows)
@@ -201,10 +211,13 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
     Returns
     -------
     Table of GradientNorm
-        One row a layer, in the order of `Module.named_modules`. Where the loss does not depend on a layer, the gradient is 0.
+        One row a layer, in the order of `Module.named_modules`. Where the loss does not depend on a layer, the gradient is 0;
+        where all parameters are 0, the quotient is infinite, or NaN.
 
     Raises
     ------
+    TypeError
+        If the model is no module.
     GradientError
         If the loss requires no gradient, or is not one number.
 
@@ -218,6 +231,7 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
     0      Linear         0       1.253       0
     2      Linear     2.449           5  0.4899
     """
+    check_module("gradient_norms: the model", model)
     if not isinstance(loss, Tensor) or not loss.requires_grad:
         raise GradientError("gradient_norms: the loss must be a tensor computed with the model, such as mse_loss(model(x), y)")
     trained = [x for x in model.parameters() if x.requires_grad]
@@ -229,21 +243,24 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
         own = [x for x in module.parameters() if id(x) not in inner]
         if own:
             gradient, size = _norm(gradient_of.get(id(x), 0.0) for x in own), _norm(x.data for x in own)
-            rows.append(GradientNorm(name, type(module).__name__, gradient, size, gradient / size if size else np.inf))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = float(np.divide(gradient, size))
+            rows.append(GradientNorm(name, type(module).__name__, gradient, size, ratio))
     return Table(rows)
 
 
-def _calls(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Module, Array, Array]]:
-    """What each module without modules in it is given and gives, in the order in which they run."""
+def _calls(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Module, tuple[Any, ...], Array]]:
+    """The arguments and the output of each module without modules in it, in the order in which they run."""
+    check_module(f"{caller}: the model", model)
     inputs = as_inputs(x, floating_dtype(model))
     if not inputs.size:
         raise ValueError(f"{caller}: there are no data, x has shape {inputs.shape}")
-    calls: list[tuple[str, Module, Array, Array]] = []
+    calls: list[tuple[str, Module, tuple[Any, ...], Array]] = []
     names = {id(module): name for name, module in model.named_modules()}
 
     def note(module: Module, args: tuple[Any, ...], output: Any) -> None:
-        if len(args) == 1 and isinstance(output, Tensor):
-            calls.append((names[id(module)], module, np.asarray(_data(args[0])), output.data))
+        if isinstance(output, Tensor | np.ndarray):
+            calls.append((names[id(module)], module, args, np.asarray(_data(output))))
 
     handles = [module.register_forward_hook(note) for module in model.modules() if not any(module.children())]
     try:
@@ -257,16 +274,27 @@ def _calls(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Modu
 
 def _slopes(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Module, Array]]:
     """The slope of each activation at what it is given."""
+    if isinstance(model, Stack):
+        raise TypeError(f"{caller}: the units of a stack are those of its members; look at each of stack.unstack()")
+    shape = np.shape(_data(x))
+    if len(shape) < 2:
+        raise ShapeError(f"{caller}: x has shape {shape}; it must be (samples, ...), np.atleast_2d(x) for one sample")
     calls = [call for call in _calls(model, x, caller) if isinstance(call[1], ELEMENTWISE) or has_breakpoints(call[1])]
     if not calls:
         raise ValueError(
             f"{caller}: no activation is among the modules of {type(model).__name__}; functions that its forward calls are not "
             "seen, use modules such as tn.nn.ReLU(), and tell others with tn.inspect.register"
         )
-    return [
-        (name, module, np.asarray(_data(grad(lambda z, module=module: np.sum(module(z)))(given))))
-        for name, module, given, _ in calls
-    ]
+    slopes = []
+    for name, module, args, _ in calls:
+        if len(args) != 1:
+            raise TypeError(f"{caller}: layer {name} ({type(module).__name__}) is not called with one argument, as in act(x)")
+        given = np.asarray(_data(args[0]))
+        if np.isnan(given).any():
+            raise ValueError(f"{caller}: layer {name} ({type(module).__name__}) is given NaN, and has no slope there")
+        slope = grad(lambda z, module=module: np.sum(module(z)))(given)
+        slopes.append((name, module, np.asarray(_data(slope), dtype=np.float64)))
+    return slopes
 
 
 def _data(x: Any) -> Any:

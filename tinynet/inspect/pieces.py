@@ -13,8 +13,9 @@ from tinynet.nn.dropout import Dropout
 from tinynet.nn.learnable import APL, PReLU
 from tinynet.nn.linear import Identity, Linear
 from tinynet.nn.module import Module
+from tinynet.nn.normalization import BatchNorm1d
 
-__all__ = ["AffineMap", "Pieces", "has_breakpoints", "register", "stages"]
+__all__ = ["AffineMap", "Pieces", "check_finite", "check_module", "described", "has_breakpoints", "register", "stages"]
 
 Array = np.ndarray[Any, Any]
 
@@ -79,10 +80,10 @@ class Pieces(NamedTuple):
 
 Parts = Pieces | AffineMap | Iterable[Module]
 
-_PARTS: dict[type[Module], Callable[[Any], Parts]] = {}
+_PARTS: dict[type[Module], Callable[[Any], Parts | None]] = {}
 
 
-def register(kind: type[Module], parts: Callable[[Any], Parts]) -> None:
+def register(kind: type[Module], parts: Callable[[Any], Parts | None]) -> None:
     """Say what a kind of module is made of, so that networks with such modules can be looked into.
 
     Parameters
@@ -90,8 +91,8 @@ def register(kind: type[Module], parts: Callable[[Any], Parts]) -> None:
     kind : type
         A class of modules. Classes derived from it are what it is, unless they define a `forward` of their own.
     parts : callable
-        ``parts(module)`` gives the `Pieces` of an activation, the `AffineMap` of a linear layer, or the modules that the module
-        applies one after another.
+        ``parts(module)`` gives the `Pieces` of an activation, the `AffineMap` of a linear layer, the modules that the module
+        applies one after another, or None where this one is not piecewise linear.
 
     Examples
     --------
@@ -123,9 +124,25 @@ def register(kind: type[Module], parts: Callable[[Any], Parts]) -> None:
 
 def has_breakpoints(module: Module) -> bool:
     """Whether a module is known to be a piecewise linear activation."""
-    parts = _parts_of(module)
-    made = None if parts is None else parts(module)
+    made = _parts_of(module)
     return isinstance(made, Pieces) and np.size(made.breakpoints) > 0
+
+
+def check_module(what: str, thing: Any) -> None:
+    """A `TypeError` if a thing is not a module."""
+    if not isinstance(thing, Module):
+        raise TypeError(f"{what} is a {type(thing).__name__}; it must be a tn.nn.Module")
+
+
+def check_finite(caller: str, *arrays: Array) -> None:
+    """A `ValueError` if numbers have overflowed."""
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(f"{caller}: numbers within the network are too large for a float64; scale its weights or inputs down")
+
+
+def described(module: Module) -> str:
+    """A module in one line."""
+    return f"{type(module).__name__}({module.extra_repr()})"
 
 
 def stages(model: Module, features: int, caller: str) -> list[tuple[str, AffineMap | Pieces]]:
@@ -146,12 +163,18 @@ def stages(model: Module, features: int, caller: str) -> list[tuple[str, AffineM
     ShapeError
         If a layer's sizes do not fit.
     ValueError
-        If a parameter is not finite.
+        If a parameter is not finite, or what was registered is malformed.
     """
+    check_module(f"{caller}: the model", model)
     found = []
     for name, module, part in _flat("", model, caller):
-        layer = f"{caller}: layer {name} ({module!r})" if name else f"{caller}: {module!r}"
+        layer = f"{caller}: layer {name} ({described(module)})" if name else f"{caller}: {described(module)}"
         if isinstance(part, AffineMap):
+            if part.weight.ndim != 2 or part.bias.shape != part.weight.shape[:1]:
+                raise ValueError(
+                    f"{layer} has a weight of shape {part.weight.shape} and a bias of shape {part.bias.shape}; "
+                    "an affine map has (out, in) and (out,)"
+                )
             gives, takes = part.weight.shape
         else:
             takes = gives = _checked(part, features, layer)
@@ -166,27 +189,30 @@ def stages(model: Module, features: int, caller: str) -> list[tuple[str, AffineM
 
 def _flat(name: str, module: Module, caller: str) -> Iterator[tuple[str, Module, AffineMap | Pieces]]:
     """A module's parts, down to those without parts of their own."""
-    parts = _parts_of(module)
-    if parts is None:
+    check_module(f"{caller}: layer {name}", module)
+    made = _parts_of(module)
+    if made is None:
         raise TypeError(
-            f"{caller}: layer {name} is {module!r}, which is not known to be piecewise linear; if it is, tell its pieces with "
-            "tn.inspect.register, and if it is not, tn.jacobian(model) has the slope at a point"
+            f"{caller}: {f'layer {name}' if name else 'the model'} is {described(module)}, which is not known to be piecewise "
+            "linear; if it is, tell its pieces with tn.inspect.register, and if it is not, tn.jacobian(model) has the slope at "
+            "a point"
         )
-    made = parts(module)
     if isinstance(made, AffineMap):
         yield name, module, AffineMap(np.asarray(made.weight, dtype=np.float64), np.asarray(made.bias, dtype=np.float64))
     elif isinstance(made, Pieces):
         yield name, module, made
+    elif not isinstance(made, Iterable):
+        raise TypeError(f"{caller}: {described(module)} is registered as {made!r}; it must be Pieces, an AffineMap or modules")
     else:
         for i, part in enumerate(made):
             yield from _flat(f"{name}.{i}".removeprefix("."), part, caller)
 
 
-def _parts_of(module: Module) -> Callable[[Any], Parts] | None:
-    """What is registered for the class of a module, or for the one that it has its `forward` from."""
+def _parts_of(module: Module) -> Parts | None:
+    """What a module is made of, as registered for its class, or for the one that it has its `forward` from."""
     for kind in type(module).__mro__:
         if kind in _PARTS:
-            return _PARTS[kind]
+            return _PARTS[kind](module)
         if "forward" in vars(kind):
             return None
     return None
@@ -194,7 +220,13 @@ def _parts_of(module: Module) -> Callable[[Any], Parts] | None:
 
 def _checked(pieces: Pieces, units: int, layer: str) -> int:
     """The number of units that a layer's pieces are for: those given, unless the pieces are of units that differ."""
-    breakpoints, slopes, intercepts = map(np.asarray, pieces)
+    breakpoints, slopes, intercepts = arrays = [np.asarray(values) for values in pieces]
+    widths = {array.shape[1] for array in arrays if array.ndim == 2}
+    if not {array.ndim for array in arrays} <= {1, 2} or len(widths) > 1:
+        raise ValueError(
+            f"{layer} has breakpoints, slopes and intercepts of the shapes {', '.join(str(array.shape) for array in arrays)}; "
+            "each has a row a piece, and a column for each unit or no columns"
+        )
     if not len(breakpoints) + 1 == len(slopes) == len(intercepts):
         raise ValueError(
             f"{layer} has {len(breakpoints)} breakpoints, {len(slopes)} slopes and {len(intercepts)} intercepts; of the "
@@ -202,7 +234,7 @@ def _checked(pieces: Pieces, units: int, layer: str) -> int:
         )
     if not (np.diff(breakpoints, axis=0) >= 0).all():
         raise ValueError(f"{layer} has the breakpoints {breakpoints.tolist()}; they must be in ascending order")
-    return max((array.shape[1] for array in (breakpoints, slopes, intercepts) if array.ndim > 1), default=units)
+    return max(widths, default=units)
 
 
 # What the layers of tinynet are made of ------------------------------------------------------------------------------
@@ -236,6 +268,16 @@ def _apl(module: APL) -> Pieces:
     return Pieces(*columns)
 
 
+def _batch_norm(module: BatchNorm1d) -> Pieces | None:
+    """In evaluation a slope and an intercept for each feature; None where the layer uses the batch then too."""
+    if module.running_mean is None or module.running_var is None:
+        return None
+    mean, variance = (np.asarray(x.data, dtype=np.float64) for x in (module.running_mean, module.running_var))
+    scale = (1.0 if module.weight is None else module.weight.data) / np.sqrt(variance + module.eps)
+    shift = (0.0 if module.bias is None else module.bias.data) - mean * scale
+    return Pieces([], scale[None], shift[None])
+
+
 def _clip(low: float, high: float) -> Pieces:
     return Pieces([low, high], [0, 1, 0], [low, 0, high])
 
@@ -244,6 +286,7 @@ register(Sequential, list)
 register(Linear, _linear)
 register(Identity, lambda module: Pieces([], [1], [0]))
 register(Dropout, lambda module: Pieces([], [1], [0]))  # in evaluation
+register(BatchNorm1d, _batch_norm)
 register(ReLU, lambda module: _kinked(0.0))
 register(LeakyReLU, lambda module: _kinked(float(module.negative_slope)))
 register(PReLU, _prelu)

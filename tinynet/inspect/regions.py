@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from tinynet.errors import ShapeError
 from tinynet.inspect.cells import Intervals, Polygons
-from tinynet.inspect.pieces import AffineMap, Pieces, stages
+from tinynet.inspect.pieces import AffineMap, Pieces, check_finite, stages
 from tinynet.nn.module import Module
 
 __all__ = ["LinearRegions", "LinearSegments", "Region", "linear_regions", "linear_segments"]
@@ -198,7 +198,7 @@ def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float
     ShapeError
         If the network has not two inputs.
     ValueError
-        If the window has no area, or a parameter is not finite.
+        If the window has no area, or one too small for float64 where it is, if a parameter is not finite, or numbers overflow.
 
     Examples
     --------
@@ -213,9 +213,7 @@ def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float
     >>> [(region.pattern.tolist(), region.weight.tolist(), region.area) for region in regions]
     [([0, 1], [[-1.0, 1.0]], 4.5), ([1, 0], [[1.0, -1.0]], 4.5)]
     """
-    box = np.asarray(window, dtype=np.float64)
-    if box.shape != (2, 2) or not np.isfinite(box).all() or not (box[:, 0] < box[:, 1]).all():
-        raise ValueError(f"linear_regions: the window {window!r} is not ((low, high), (low, high)), each low below its high")
+    box = _box(window)
     try:
         parts = [part for _, part in stages(model, 2, "linear_regions")]
     except ShapeError as error:
@@ -225,7 +223,7 @@ def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float
         ) from error
     cells = Polygons(box[:, 0], box[:, 1])
     limits = tuple((low, high) for low, high in box.tolist())
-    return LinearRegions(cells, *_enumerated(cells, parts, np.abs(box).max(axis=1)), limits)
+    return LinearRegions(cells, *_enumerated(cells, parts, np.abs(box).max(axis=1), "linear_regions"), limits)
 
 
 def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> LinearSegments:
@@ -249,7 +247,7 @@ def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> 
     ShapeError
         If the ends are not points of the network's inputs.
     ValueError
-        If an end or a parameter is not finite, or both ends are one point.
+        If an end or a parameter is not finite, both ends are one point, but for rounding, or numbers overflow.
 
     Examples
     --------
@@ -267,15 +265,34 @@ def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> 
     a, b = np.atleast_1d(np.asarray(start, dtype=np.float64)), np.atleast_1d(np.asarray(end, dtype=np.float64))
     if a.ndim != 1 or a.shape != b.shape:
         raise ShapeError(f"linear_segments: start has shape {a.shape} and end {b.shape}; both must be points of shape (in,)")
-    if not np.isfinite([a, b]).all() or (a == b).all():
+    if not np.isfinite([a, b]).all() or (np.abs(b / 2 - a / 2) <= SNAP / 2 * np.abs([a, b]).max(initial=0)).all():
         raise ValueError(f"linear_segments: from {start!r} to {end!r} there is no segment; take two finite, different points")
-    way = AffineMap((b - a)[:, None], a)
+    with np.errstate(over="ignore"):
+        way = AffineMap((b - a)[:, None], a)
     parts = [way, *(part for _, part in stages(model, len(a), "linear_segments"))]
     cells = Intervals()
-    return LinearSegments(cells, *_enumerated(cells, parts, np.ones(1)), a, b)
+    return LinearSegments(cells, *_enumerated(cells, parts, np.ones(1), "linear_segments"), a, b)
 
 
-def _enumerated(cells: Any, parts: Sequence[AffineMap | Pieces], reach: Array) -> tuple[Array, Array, Array]:
+def _box(window: Any) -> Array:
+    """A window as an array of shape (2, 2), a row an input."""
+    try:
+        box = np.asarray(window, dtype=np.float64)
+    except (TypeError, ValueError):
+        box = np.zeros(0)
+    if box.shape == (2, 2) and np.isfinite(box).all():
+        with np.errstate(over="ignore"):
+            sides = box[:, 1] - box[:, 0]
+            if (sides > SNAP * np.abs(box).max(axis=1)).all() and 0 < sides.prod() < np.inf:
+                return box
+    raise ValueError(
+        f"linear_regions: the window {window!r} is not ((low, high), (low, high)), each low below its high, of an area that a "
+        "float64 can tell from 0 and ∞"
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _enumerated(cells: Any, parts: Sequence[AffineMap | Pieces], reach: Array, caller: str) -> tuple[Array, Array, Array]:
     """Cut the one cell there is into the regions of a network.
 
     Returns
@@ -307,6 +324,7 @@ def _enumerated(cells: Any, parts: Sequence[AffineMap | Pieces], reach: Array) -
             bounds = bounds * np.abs(slope) + np.abs(intercept)
             if len(breakpoints):
                 patterns = np.concatenate([patterns, pattern], axis=1)
+        check_finite(caller, maps, bounds)
     return maps, patterns, bounds
 
 

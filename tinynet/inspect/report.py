@@ -9,6 +9,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.graph import no_grad
+from tinynet.inspect.pieces import described
 from tinynet.inspect.zeros import jumps, limit, zeros
 from tinynet.nn.module import Module
 from tinynet.rules import name_of
@@ -32,7 +33,7 @@ class FixedPoint(NamedTuple):
         The function's slope there.
     kind : str
         ``attracting`` where |slope| < 1, so that applying the function again and again leads there from nearby; ``repelling``
-        where |slope| > 1; ``neutral`` where the slope does not tell.
+        where |slope| > 1; ``neutral`` where the slope does not tell, as where the function jumps.
     """
 
     x: float
@@ -51,7 +52,7 @@ class ActivationReport:
     x, f, slope, curvature : ndarray, shape (points,)
         The grid, and on it f, f′ and f″.
     range : (float, float)
-        The least and the greatest value.
+        The least and the greatest value, on the grid, where f turns, and beside its jumps.
     monotone : str
         ``increasing``, ``decreasing``, ``non-decreasing``, ``non-increasing``, ``constant``, or ``no``.
     minima, maxima : list of (float, float)
@@ -61,7 +62,7 @@ class ActivationReport:
     flat : list of (float, float)
         The intervals on which f′ is 0 throughout, or too small for a float64.
     kinks, jumps : list of float
-        Where f′ jumps, and where f itself does.
+        Where f′ jumps, and where f itself does, as at a pole.
     fixed_points : list of FixedPoint
         Where f(x) = x, but for the intervals in `fixed_intervals`.
     fixed_intervals : list of (float, float)
@@ -76,7 +77,7 @@ class ActivationReport:
         ``odd``, ``even``, ``odd and even`` (zero) or ``none``.
     lipschitz : float
         The greatest slope in magnitude, on the grid and between neighbours on it, at zeros of f″ and beside kinks; infinite
-        where f jumps.
+        where f jumps, and NaN where the slope is NaN somewhere.
 
     Examples
     --------
@@ -151,7 +152,8 @@ def report(f: Callable[[Any], Any], low: float = -6.0, high: float = 6.0, points
     Raises
     ------
     ValueError
-        If the interval is not one, there are fewer than 3 points, `f` is not finite on it, or does not work element by element.
+        If the interval is not one, there are fewer than 3 points or more than there are numbers, `f` is not finite on it, or
+        does not work element by element.
     ShapeError
         If `f` does not keep the shape.
     TypeError
@@ -182,8 +184,10 @@ def report(f: Callable[[Any], Any], low: float = -6.0, high: float = 6.0, points
     """
     if not (np.isfinite([low, high]).all() and low < high) or points < 3:
         raise ValueError(f"report: {points} points from {low} to {high}; it takes an interval, low below high, and 3 points")
-    name = f"{type(f).__name__}({f.extra_repr()})" if isinstance(f, Module) else name_of(f)
     x = np.linspace(low, high, points)
+    if not (np.diff(x) > 0).all():
+        raise ValueError(f"report: there are no {points} different numbers from {low!r} to {high!r}; take a wider interval")
+    name = described(f) if isinstance(f, Module) else name_of(f)
     with no_grad(), mode(f, False) if isinstance(f, Module) else nullcontext(), np.errstate(all="ignore"):
         _check(f, name, x)
         return _report(f, name, x)
@@ -202,25 +206,33 @@ def _report(f: Callable[[Any], Any], name: str, x: Array) -> ActivationReport:
     def off(z: Array) -> Array:
         """f(z) - z, without what may be rounding."""
         y = value(z)
-        return np.where(np.abs(y - z) <= 4 * np.finfo(float).eps * (np.abs(y) + np.abs(z)), 0.0, y - z)
+        rounding = np.isfinite(y) & (np.abs(y - z) <= 4 * np.finfo(float).eps * (np.abs(y) + np.abs(z)))
+        return np.where(rounding, 0.0, y - z)
 
     y, dy = value(x), slope(x)
     stationary, fixed = zeros(slope, x, curvature), zeros(off, x, lambda z: slope(z) - 1)
     minima, maxima = _turns(x, dy, slope, value)
-    values = np.append(y, [v for _, v in (*minima, *maxima)])
-    kinks, steps = jumps(slope, x, curvature), jumps(value, x, slope)
+    bends, steps = jumps(slope, x, curvature), jumps(value, x, slope)
+    edges = steps.ravel()
+    within = (edges[:, None] >= fixed.intervals[:, 0]) & (edges[:, None] <= fixed.intervals[:, 1])
+    isolated = edges[(off(edges) == 0) & ~within.any(axis=1)]
+    beside = np.clip(np.nextafter(steps, [-np.inf, np.inf]), x[0], x[-1]).ravel()  # on the two sides of a pole
+    values = np.concatenate([y, [v for _, v in (*minima, *maxima)], value(edges), value(beside)])
     again = np.nan_to_num(np.abs(value(y) - y), nan=np.inf, posinf=np.inf)
-    beside = np.concatenate([kinks - 1e-12 * np.ptp(x), kinks + 1e-12 * np.ptp(x)])
-    steepest = slope(np.concatenate([x, zeros(curvature, x, curvature).points, beside]))
+    aside = 1e-12 * np.ptp(x)
+    steepest = slope(np.concatenate([x, zeros(curvature, x, curvature).points, bends[:, 0] - aside, bends[:, 1] + aside]))
     steepness = np.abs(np.append(steepest, np.diff(y) / np.diff(x))).max()
     return ActivationReport(
         name=name, x=x, f=y, slope=dy, curvature=curvature(x),
         range=(float(values.min()), float(values.max())),
-        monotone=_direction(np.diff(y)),
+        monotone=_direction(y, dy),
         minima=minima, maxima=maxima,
         slope_zeros=stationary.points.tolist(), flat=_pairs(stationary.intervals),
-        kinks=kinks.tolist(), jumps=steps.tolist(),
-        fixed_points=[_fixed(p, s) for p, s in zip(fixed.points.tolist(), slope(fixed.points).tolist(), strict=True)],
+        kinks=_places(bends, x), jumps=_places(steps, x),
+        fixed_points=sorted(
+            [FixedPoint(p, s, _kind(s)) for p, s in _rows(fixed.points, slope)]
+            + [FixedPoint(p, s, "neutral") for p, s in _rows(isolated, slope)]
+        ),
         fixed_intervals=_pairs(fixed.intervals),
         idempotent=bool(again.max() <= 4 * np.finfo(float).eps * np.abs(y).max()), change_on_repeat=float(again.max()),
         limits=(limit(value, -1.0), limit(value, 1.0)),
@@ -231,29 +243,31 @@ def _report(f: Callable[[Any], Any], name: str, x: Array) -> ActivationReport:
 
 def _check(f: Callable[[Any], Any], name: str, x: Array) -> None:
     """An error if `f` is not a function of numbers, finite on the grid, that can be differentiated."""
+    some = slice(-2, 0, -3)  # in another order, and without the ends
     try:
-        y = np.asarray(_data(f(x)), dtype=np.float64)
-        part = np.asarray(_data(f(x[::3])), dtype=np.float64)
-        grad(lambda t: np.sum(f(t)))(x)
-    except TypeError as error:
+        y, part = (np.asarray(_data(f(z)), dtype=np.float64) for z in (x, x[some]))
+        if y.shape == x.shape:
+            grad(lambda t: np.sum(f(t)))(x)
+    except (TypeError, ValueError) as error:
+        kind = next(kind for kind in (ShapeError, TypeError, ValueError) if isinstance(error, kind))
         message = f"report: {name} must work on arrays and tensors, with functions of NumPy and tinynet: {error}"
-        raise TypeError(message) from error
+        raise kind(message) from error
     if y.shape != x.shape:
         raise ShapeError(f"report: {name} gave shape {y.shape} for {x.shape}; it must work element by element")
     if not np.isfinite(y).all():
         raise ValueError(f"report: {name} is {y[~np.isfinite(y)][0]} at {x[~np.isfinite(y)][0]:g}; choose another interval")
-    if not np.allclose(part, y[::3], rtol=1e-9, atol=1e-12):
+    if part.shape != x[some].shape or not np.allclose(part, y[some], rtol=1e-9, atol=1e-12):
         raise ValueError(f"report: what {name} gives for a number depends on the others; it must work element by element")
 
 
 def _turns(x: Array, dy: Array, slope: Function, value: Function) -> tuple[list[Any], list[Any]]:
     """The minima and the maxima: where the slope changes its sign, in a zero or in a jump, or over a flat stretch."""
-    seen = np.nonzero(dy)[0]
+    seen = np.nonzero(np.nan_to_num(dy))[0]
     before = seen[:-1][np.sign(dy[seen[:-1]]) != np.sign(dy[seen[1:]])]
     after = seen[1:][np.sign(dy[seen[:-1]]) != np.sign(dy[seen[1:]])]
     a, b = x[before], x[after]
     rising = dy[after] > 0
-    for _ in range(70):
+    for _ in range(70 if len(before) else 0):
         middle = (a + b) / 2
         s = np.sign(slope(middle)) * np.where(rising, 1, -1)
         a, b = np.where(s <= 0, middle, a), np.where(s >= 0, middle, b)
@@ -262,7 +276,10 @@ def _turns(x: Array, dy: Array, slope: Function, value: Function) -> tuple[list[
     return [p for p, up in zip(found, rising, strict=True) if up], [p for p, up in zip(found, rising, strict=True) if not up]
 
 
-def _direction(steps: Array) -> str:
+def _direction(y: Array, dy: Array) -> str:
+    """In which way the values go; where the slope is 0, what differs by rounding alone is equal."""
+    steps, rounding = np.diff(y), 4 * np.finfo(float).eps * (np.abs(y[1:]) + np.abs(y[:-1]))
+    steps[(dy[1:] == 0) & (dy[:-1] == 0) & (np.abs(steps) <= rounding)] = 0
     if not steps.any():
         return "constant"
     for sign, word in ((1, "increasing"), (-1, "decreasing")):
@@ -281,9 +298,18 @@ def _symmetry(value: Function, reach: float, points: int) -> str:
     return " and ".join(found) or "none"
 
 
-def _fixed(x: float, slope: float) -> FixedPoint:
-    kind = "neutral" if abs(abs(slope) - 1) <= 1e-9 else "attracting" if abs(slope) < 1 else "repelling"
-    return FixedPoint(x, slope, kind)
+def _kind(slope: float) -> str:
+    return "neutral" if abs(abs(slope) - 1) <= 1e-9 else "attracting" if abs(slope) < 1 else "repelling"
+
+
+def _rows(points: Array, slope: Function) -> Iterable[tuple[float, float]]:
+    """Each point with the slope there."""
+    return zip(points.tolist(), slope(points).tolist(), strict=True)
+
+
+def _places(found: Array, x: Array) -> list[float]:
+    """Where the jumps are that were `found` on a grid, as one number each."""
+    return [0.0 if abs(place) < 1e-15 * np.ptp(x) else place for place in found[:, 1].tolist()]
 
 
 def _data(x: Any) -> Any:

@@ -46,7 +46,14 @@ class Table(tuple[Row, ...]):
         Returns
         -------
         ndarray, shape (rows,)
+
+        Raises
+        ------
+        KeyError
+            If there is no such column.
         """
+        if self and name not in self[0]._fields:
+            raise KeyError(f"there is no column {name!r}; the columns are {', '.join(self[0]._fields)}")
         return np.array([getattr(row, name) for row in self])
 
     def __repr__(self) -> str:

@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 Function = Callable[[Array], Array]
 
 NEAR = 1e-9
-"""How far beside a point, as a share of the interval, a function is looked at to see whether it jumps there."""
+"""What is nearer to each other than this share of the interval is one."""
 
 
 class Zeros(NamedTuple):
@@ -25,7 +25,7 @@ class Zeros(NamedTuple):
 
 
 def zeros(g: Function, x: Array, slope: Function) -> Zeros:
-    """The zeros of a function on a grid's interval; a change of sign in a jump is none.
+    """The zeros of a function on a grid's interval; a change of sign in a jump is none, nor is a zero with jumps on its sides.
 
     Parameters
     ----------
@@ -37,36 +37,49 @@ def zeros(g: Function, x: Array, slope: Function) -> Zeros:
         The function's derivative, to find zeros at which it does not change its sign.
     """
     y = g(x)
-    runs = _runs(y == 0)
-    intervals = np.array([_widened(g, x, first, last) for first, last in runs if last > first]).reshape(-1, 2)
-    single = x[[first for first, last in runs if last == first]]
+    first, last = _runs(y == 0)
+    single = x[first[first == last]]
+    first, last = first[first < last], last[first < last]
+    start, _ = _halved(lambda middle: g(middle) == 0, x[first], x[np.maximum(first - 1, 0)])
+    end, _ = _halved(lambda middle: g(middle) == 0, x[last], x[np.minimum(last + 1, len(x) - 1)])
     touching = _crossings(slope, x)
     touching = touching[np.abs(g(touching)) <= 1e-12 * max(1.0, np.abs(y).max())]
     found = np.sort(np.concatenate([single, _crossings(g, x), touching]))
-    beside = NEAR * (x[-1] - x[0])
+    near = NEAR * (x[-1] - x[0])
+    beside = 4 * np.spacing(np.abs(found)) + 1e-20 * (x[-1] - x[0])  # so near that only a jump makes a difference
     small = 1e-6 * np.abs(y).max()
     low, high = np.maximum(found - beside, x[0]), np.minimum(found + beside, x[-1])
     found = found[(np.abs(g(low)) <= small) & (np.abs(g(high)) <= small)]
-    for start, end in intervals:
-        found = found[(found < start - beside) | (found > end + beside)]
-    return Zeros(found[np.diff(found, prepend=-np.inf) > beside], intervals)
+    found = found[((found[:, None] < start - near) | (found[:, None] > end + near)).all(axis=1)]
+    return Zeros(found[np.diff(found, prepend=-np.inf) > near], np.stack([start, end], axis=1))
 
 
 def jumps(g: Function, x: Array, slope: Function) -> Array:
-    """Where a function jumps, on a grid's interval: between grid points whose values differ by more than the slope explains."""
-    y, step = g(x), np.diff(x)
-    steepest = np.abs(slope(x))
-    explained = step * np.maximum(steepest[:-1], steepest[1:])
+    """Where a function jumps, on a grid's interval: the last number before each jump, and the first after it.
+
+    It is looked for where two neighbouring values differ by more than the slope explains, and where they differ the other way
+    than it goes, as on the two sides of a pole.
+
+    Returns
+    -------
+    ndarray, shape (jumps, 2)
+    """
+    y, step, dy = g(x), np.diff(x), slope(x)
+    explained = step * np.maximum(np.abs(dy[:-1]), np.abs(dy[1:]))
     scale = max(1.0, np.abs(y).max())
-    where = np.nonzero(np.abs(np.diff(y)) > 4 * explained + NEAR * scale)[0]
-    low, high = x[where], x[where + 1]
+    against = (dy[:-1] * np.diff(y) < 0) & (dy[1:] * np.diff(y) < 0)
+    where = np.nonzero((np.abs(np.diff(y)) > 4 * explained + NEAR * scale) | against)[0]
+    if not len(where):
+        return np.zeros((0, 2))
+    low, high, y_low, y_high = x[where], x[where + 1], y[where], y[where + 1]
     for _ in range(60):
         middle = (low + high) / 2
-        left = np.abs(g(middle) - g(low)) > np.abs(g(high) - g(middle))
-        low, high = np.where(left, low, middle), np.where(left, middle, high)
-    found = high[np.abs(g(high) - g(low)) > 1e-6 * scale]
-    found[np.abs(found) < 1e-15 * (x[-1] - x[0])] = 0
-    apart: Array = found[np.diff(found, prepend=-np.inf) > NEAR * (x[-1] - x[0])]
+        y_middle, between = g(middle), (low < middle) & (middle < high)
+        left = np.abs(y_middle - y_low) > np.abs(y_high - y_middle)
+        low, y_low = np.where(between & ~left, [middle, y_middle], [low, y_low])
+        high, y_high = np.where(between & left, [middle, y_middle], [high, y_high])
+    found = np.stack([low, high], axis=1)[np.abs(y_high - y_low) > 1e-6 * scale]
+    apart: Array = found[np.diff(found[:, 1], prepend=-np.inf) > NEAR * (x[-1] - x[0])]
     return apart
 
 
@@ -84,7 +97,8 @@ def limit(f: Function, sign: float) -> float | None:
         if np.isnan(tail).any():
             return None
         if np.isinf(tail[-1]):
-            return float(tail[-1]) if (tail == tail[-1])[-2:].all() else None
+            infinite = tail[np.isinf(tail)]
+            return float(tail[-1]) if len(infinite) > 1 and (infinite == tail[-1]).all() else None
         steps = np.diff(tail)
         if np.abs(steps).max() <= 1e-9 * max(1.0, abs(tail[-1])):
             return float(tail[-1]) + 0.0
@@ -93,10 +107,10 @@ def limit(f: Function, sign: float) -> float | None:
         return float(np.copysign(np.inf, rates[0])) if one_way else None
 
 
-def _runs(zero: Array) -> list[tuple[int, int]]:
+def _runs(zero: Array) -> tuple[Array, Array]:
     """The first and the last index of each stretch of true elements."""
     edges = np.diff(np.concatenate([[False], zero, [False]]).astype(int))
-    return list(zip(np.nonzero(edges == 1)[0].tolist(), (np.nonzero(edges == -1)[0] - 1).tolist(), strict=True))
+    return np.nonzero(edges == 1)[0], np.nonzero(edges == -1)[0] - 1
 
 
 def _crossings(g: Function, x: Array) -> Array:
@@ -107,19 +121,9 @@ def _crossings(g: Function, x: Array) -> Array:
     return np.where(np.abs(g(low)) <= np.abs(g(high)), low, high)
 
 
-def _widened(g: Function, x: Array, first: int, last: int) -> tuple[float, float]:
-    """The interval on which a function is zero, that is zero at the grid points from the first to the last."""
-    start, end = x[first : first + 1], x[last : last + 1]
-    if first > 0:
-        start = _halved(lambda middle: g(middle) == 0, start, x[first - 1 : first])[0]
-    if last + 1 < len(x):
-        end = _halved(lambda middle: g(middle) == 0, end, x[last + 1 : last + 2])[0]
-    return float(start[0]), float(end[0])
-
-
 def _halved(near: Callable[[Array], Array], a: Array, b: Array) -> tuple[Array, Array]:
     """Bring together what is true at `a` and false at `b`, until no number, or next to none, lies between the two."""
-    for _ in range(70):
+    for _ in range(70 if len(a) else 0):
         middle = (a + b) / 2
         holds = near(middle)
         a, b = np.where(holds, middle, a), np.where(holds, b, middle)
