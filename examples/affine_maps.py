@@ -96,11 +96,11 @@ def main() -> None:
     run.claim(
         "B3",
         max(ellipse) < 1e-9 and max(middle) < 1e-9 and before == after and max(after) < 1,
-        f"the circle goes to an ellipse under each of {len(run.seeds)} random maps (three linear layers), its half-axes the "
-        f"singular values. Its centre stays the middle of any two opposite points (to {max(middle):.0e}, projections as well), "
-        f"so a half-plane that holds the image of the ring holds that of the disc's centre: no line separates them. Of "
-        f"{POINTS} points, {MAJORITY:.0%} in the ring, the best of all lines is right on {median(before):.0%}, equal before "
-        f"and after each map",
+        f"under each of {len(run.seeds)} random maps (three linear layers) the circle goes to an ellipse, its half-axes the "
+        f"singular values. The centre of the disc stays in the middle of opposite points of the ring (to {max(middle):.0e}, "
+        f"projections as well), so that a half-plane that holds the ring holds the centre too: no line separates them. Of "
+        f"{POINTS} points, {MAJORITY:.0%} in the ring, the best of all lines is right on {median(before):.0%}, as many before "
+        f"each map as after it",
     )
     if run.plot:
         run.save(picture(*tn.data.circle(300, noise=0, rng=run.args.seed, majority=MAJORITY)))

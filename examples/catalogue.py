@@ -38,8 +38,9 @@ class Outcome:
     found : dict of str to (str, str)
         For each claim's id the verdict and the figures.
     last : str
-        Its last line, which begins with PASS or FAIL; or the last line of its error, if it broke down.
+        Its last line, which begins with PASS or FAIL; or the last line of its error or warning, if there was one.
     passed : bool
+        Whether every claim came to its verdict, without an error or a warning.
     """
 
     script: Script
@@ -86,8 +87,10 @@ def _run(script: Script, options: Sequence[str], picture: bool) -> Outcome:
     if picture:
         command += ["--plot", str(EXAMPLES / "pictures" / f"{script.path.stem}.png")]
     path = os.pathsep.join(filter(None, [str(EXAMPLES.parent), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": path, "PYTHONUTF8": "1", **threads}
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment)
     found = {id: (verdict, figures) for id, verdict, figures in LINE.findall(done.stdout)}
     said = done.stdout if done.returncode in (0, 1) and not done.stderr else done.stderr
-    return Outcome(script, found, (said.strip() or "no output").splitlines()[-1], done.returncode == 0)
+    passed = done.returncode == 0 and not done.stderr
+    return Outcome(script, found, (said.strip() or "no output").splitlines()[-1], passed)

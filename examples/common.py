@@ -61,6 +61,8 @@ WIDTH = 8.3
 """The width of a picture in inches; with `DPI` pixels an inch it is as wide as README's column."""
 DPI = 100
 COLORS = 128  # in a picture's palette: no difference to the eye, and a third of the size
+KINDS = (".pdf", ".png", ".svg")
+"""What a picture's name may end in: what matplotlib writes without any further program."""
 
 ACTIVATIONS: dict[str, Callable[[], tn.nn.Module]] = {
     "linear": tn.nn.Identity, "ReLU": tn.nn.ReLU, "LeakyReLU": tn.nn.LeakyReLU, "PReLU": tn.nn.PReLU,
@@ -191,6 +193,7 @@ def start(
 
 def parse(description: str | None, activations: Iterable[str] = (), **counts: tuple[int, int]) -> argparse.Namespace:
     """The command line of an example; see `start`."""
+    sys.stdout.reconfigure(errors="replace")  # a terminal that has no ₁ or π gets a question mark
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=_at_least(0), default=0, metavar="S", help="the (first) random seed (default 0)")
     for name, (usual, quick) in counts.items():
@@ -199,21 +202,20 @@ def parse(description: str | None, activations: Iterable[str] = (), **counts: tu
     if chosen := tuple(activations):
         shown = f"those of {', '.join(ACTIVATIONS)} to look at (default {','.join(chosen)})"
         parser.add_argument("--activations", type=_names, default=chosen, metavar="NAME,...", help=shown)
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the picture in this file, such as picture.png")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help=f"draw the picture in this file ({', '.join(KINDS)})")
     parser.add_argument("--quick", action="store_true", help="a short run, for a first look and for tests")
     args = parser.parse_args()
     for name, (usual, quick) in counts.items():
         if getattr(args, name) is None:
             setattr(args, name, quick if args.quick else usual)
     if args.plot is not None:
+        if problem := _cannot_write(args.plot):
+            parser.error(f"--plot {args.plot}: {problem}")
         try:
-            from matplotlib.figure import Figure
+            import matplotlib  # noqa: F401
         except ImportError:
             print("--plot: no picture without matplotlib; install it with: pip install -e '.[plot]'", file=sys.stderr)
             args.plot = None
-        else:
-            if problem := _cannot_write(args.plot, Figure().canvas.get_supported_filetypes()):
-                parser.error(f"--plot {args.plot}: {problem}")
     return args
 
 
@@ -240,10 +242,10 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[name.lower()] for name in chosen))
 
 
-def _cannot_write(path: Path, kinds: Iterable[str]) -> str | None:
+def _cannot_write(path: Path) -> str | None:
     """Why no picture can be written there: found out before the training rather than after it."""
-    if path.suffix[1:].lower() not in kinds:
-        return f"the name must end in one of .{', .'.join(sorted(kinds))}"
+    if path.suffix.lower() not in KINDS:
+        return f"the name must end in one of {', '.join(KINDS)}"
     new = not path.exists()
     try:
         path.open("ab").close()

@@ -101,10 +101,11 @@ def main() -> None:
         "A9",
         median(found[SHUFFLED][0]).value > 0.95 and gap.low > 0.3 and tests[TRAINED].low > 0.95
         and max(tests[UNTRAINED].value, tests[SHUFFLED].value) < 0.6 and median(found[LINEAR][0]).value < 0.8,
-        f"one and the same network is right on {tests[UNTRAINED]:.0%} of new points before training, on {tests[TRAINED]:.0%} "
-        f"after it, and on {tests[SHUFFLED]:.0%} after training on shuffled labels, though it can express even those: it has "
-        f"all {POINTS} by heart on {by_heart} seeds. On the same seeds true labels are worth {gap:.0%}. Without an activation "
-        f"training gets to {tests[LINEAR]:.0%}: expressive power is needed, and not enough",
+        f"one and the same network is right on {tests[UNTRAINED].value:.0%} of new points before training, on "
+        f"{tests[TRAINED]:.0%} after it, and on {tests[SHUFFLED]:.0%} after training on shuffled labels, though it can express "
+        f"even those: it has all {POINTS} by heart on {by_heart} seeds. True labels are worth {gap.value:.0%} (95% interval "
+        f"{gap.low:.0%} to {gap.high:.0%}). Without an activation training gets to {tests[LINEAR].value:.0%}: expressive power "
+        "is needed, and not enough",
     )  # fmt: skip
     if run.plot:
         run.save(picture(stacks, labels, x, found))

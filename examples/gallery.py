@@ -20,8 +20,9 @@ HEAD = """\
 # What activation functions do
 
 Claims that are made of activation functions, each computed: what is said, what came of it, and the command that shows it.
-A comparison of trainings is over many seeds and comes with an interval. `.venv/bin/python -m examples` runs all of it in the
-better part of an hour (`--quick`: a few minutes) and prints every verdict; a claim whose verdict changes makes it fail.
+Trainings are compared over many seeds: a number with quartiles is the median of the seeds, half of which lie between them; a
+95% interval is where the true rate or median is to be expected. `.venv/bin/python -m examples` runs all of it in some minutes
+(`--quick`: in about one) and prints every verdict; a claim whose verdict changes makes it fail.
 Pictures need `.venv/bin/pip install -e '.[examples]'`. This page is written by `.venv/bin/python -m examples.gallery`.
 """
 

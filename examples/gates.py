@@ -171,10 +171,11 @@ def main() -> None:
     run.claim(
         "A14",
         good[LSTM].low > good[TANH].high and short[TANH].value > 0.5 and erased.high < kept.low and pointed.low > 0.9,
-        f"starts after which 98% of the bits are kept: at length {lengths[0]} LSTM {short[LSTM]}, tanh {short[TANH]}; at "
-        f"length {long} LSTM {good[LSTM]}, tanh {good[TANH]}. Of what it holds the LSTM's forget gate keeps {erased:.2f} at a "
-        f"flag and {kept:.2f} a step between flags, while its input gate is {write:.2f} and {idle:.2f} open. Attention gives "
-        f"{pointed:.3f} of its weight to the right key (medians over {len(run.seeds)} seeds)",
+        f"over {lengths[0]} steps tanh units keep 98% of the bits after {short[TANH].successes} of {short[TANH].trials} "
+        f"starts, and an LSTM after {short[LSTM].successes}; over {long} steps tanh after {good[TANH]}, the LSTM after "
+        f"{good[LSTM]}. The LSTM's forget gate keeps {erased:.2f} of its content at a flag, and {kept:.2f} a step between "
+        f"flags; its input gate is open to {write.value:.2f} and {idle.value:.2f}. Attention gives {pointed:.3f} of its weight "
+        "to the right key",
     )
     if run.plot:
         run.save(picture(solved, lengths, models[LSTM, 40][0], flagged_bits(40, run.args.seed)[0][SHOWN:], looks[0]))

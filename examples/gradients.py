@@ -71,7 +71,7 @@ def sigmoid_figures() -> tuple[bool, str]:
     flat = float(np.abs(x[slopes >= 0.01]).max())
     shown = found.limits == (0, 1) and found.monotone == "increasing" and values.min() > 0 and values.max() < 1
     return shown and slopes.max() == slopes[np.abs(x).argmin()] == 0.25, (
-        f"the values go from 0 to 1 and the slope is at most {slopes.max():g}, at 0, and below 0.01 beyond ±{flat:.1f}"
+        f"the values lie between 0 and 1, and the slope is at most {slopes.max():g}, at 0, and below 0.01 beyond ±{flat:.1f}"
     )
 
 
@@ -122,25 +122,24 @@ def main() -> None:
     run.claim(
         "A11",
         shown and against.high < -6 and all(factors["sigmoid", initial].value < 0.8 for initial in STARTS),
-        f"{figures}; at 20 layers with Xavier's start the first layer's gradient is {median(sigmoid):.1e}, against "
-        f"{median(tanh):.2f} for tanh (10^{against.value:.1f} times, 95% interval 10^{against.low:.1f} to "
-        f"10^{against.high:.1f}, smaller on {against.less} of {len(run.seeds)} seeds); the best of the four starts keeps "
+        f"{figures}; through 20 layers from Xavier's start the first layer's gradient is {median(sigmoid):.1e}, with tanh "
+        f"{median(tanh):.2f} (more on {against.less} of {len(run.seeds)} seeds); even the best of the four starts keeps only "
         f"{max(factors['sigmoid', initial].value for initial in STARTS):.2f} of it a layer",
     )
     across = {pair: np.median(norms[*pair, DEPTHS[-1]][:, 0] / norms[*pair, DEPTHS[-1]][:, -1]) for pair in factors}
+
+    def by_start(name: str) -> str:
+        return ", ".join(f"{factors[name, initial].value:.2f} ({initial})" for initial in STARTS)
+
     run.claim(
         "B9",
-        0.1 < across["ReLU", "too small"] < 10
+        all(0.1 < across[name, "too small"] < 10 for name in ("tanh", "ReLU"))
         and across["sigmoid", "Xavier"] < 1e-10
         and all(0.9 < factors[pair].value < 1.1 for pair in (("tanh", "Xavier"), ("ReLU", "He")))
         and all(factors[name, "too small"].value < 0.6 < 1.2 < factors[name, "too large"].value for name in ("tanh", "ReLU")),
-        "with each layer the first one's gradient is multiplied by: "
-        + "; ".join(
-            f"{name} " + ", ".join(f"{factors[name, initial].value:.2f} ({initial})" for initial in STARTS) for name in NAMES
-        )
-        + f" (medians over {len(run.seeds)} seeds, from 10 to {DEPTHS[-1]} layers); with weights that are too small the "
-        "gradients of all layers are alike small for ReLU and tanh, while with the sigmoid the first layers' are by far the "
-        "smallest",
+        f"each further layer multiplies the first one's gradient, with tanh, by {by_start('tanh')}; with ReLU by "
+        f"{by_start('ReLU')} (medians over {len(run.seeds)} seeds, from 10 to {DEPTHS[-1]} layers). Weights that are too small "
+        "make the gradients of all layers small alike; it is with the sigmoid that the first layers' are by far the smallest",
     )
     if run.plot:
         run.save(picture(norms))

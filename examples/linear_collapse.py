@@ -95,19 +95,19 @@ def depth_and_training(run: Run) -> dict[str, Any]:
     deep, one = list(curves)[-2:]
     soon = min(20, run.args.steps - 1)
     left = {kind: curves[kind][:, soon] / curves[kind][:, 0] for kind in (deep, one)}
-    gap = paired(left[deep], left[one])
+    gap, delay = paired(left[deep], left[one]), paired(steps[deep], steps[one])
     same = np.abs(curves[deep][:, 0] / curves[one][:, 0] - 1).max()
     arrived = rate(sum(int(np.isfinite(found).sum()) for found in steps.values()), len(steps) * len(least))
     print()
     run.claim(
         "A3",
-        max(worst.values()) < 1e-13 and same < 1e-12 and gap.low > 0.2 and arrived.value > 0.95,
-        f"up to {DEPTHS[-1]} linear layers differ from their collapsed weight and bias by at most {max(worst.values()):.0e} of "
-        f"the largest output (rounding; {len(run.seeds)} random starts of each depth). Training differs: of {deep} and the one "
-        f"layer that starts as the same function, after {soon} equal steps the loss is {median(left[deep]):.0%} and "
-        f"{median(left[one]):.0%} of what it was, more with the layers on {gap.more} of {len(least)} seeds; but then they "
-        f"are quicker, within 1% of the least loss after {median(steps[deep]):.0f} steps against {median(steps[one]):.0f}. In "
-        f"the end all depths reach the same least-squares solution ({arrived:.1%} to within 1% of its loss)",
+        max(worst.values()) < 1e-13 and same < 1e-12 and gap.low > 0.2 and delay.high < 0 and arrived.value > 0.95,
+        f"up to {DEPTHS[-1]} linear layers give what their collapsed weight and bias give, to {max(worst.values()):.0e} of the "
+        f"largest output ({len(run.seeds)} random starts of each depth). Training differs: from the same function, {soon} "
+        f"steps leave {median(left[deep]).value:.0%} of the loss with {deep} and {median(left[one]).value:.0%} with one (more "
+        f"with {deep} on {gap.more} of {len(least)} seeds), yet {deep} are within 1% of the least loss {-delay.value:.0f} "
+        f"steps before the one (medians; 95% interval {-delay.high:.0f} to {-delay.low:.0f}). All depths end there, in "
+        f"{arrived:.1%} of trainings",
     )
     return {name: curves[name] for name in (deep, one)}
 
@@ -133,8 +133,8 @@ def capability(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
         and found["no activation"].min() > (1 - 1e-9) * least and below.low > 0.5,
         f"to break the closure is to gain capability. At {len(GRID)} points of a line, 200 random networks 1-16-16-1 without "
         f"an activation give functions of {ranks['no activation']} dimensions, as w·x + b has; with ReLU, of "
-        f"{ranks['ReLU']}, all that there are. Fitted to cos πx, none of {len(run.seeds)} linear ones is below {least:.3f}, "
-        f"the error of the best affine map; with ReLU {median(found['ReLU']):.1g}, less than a tenth of that on {below} seeds",
+        f"{ranks['ReLU']}, all that there are. Fitted to cos πx, no linear one has an error below {least:.3f}, that of the "
+        f"best affine map; with ReLU it is {median(found['ReLU']):.1g}, and less than a tenth of {least:.3f} on {below} seeds",
     )  # fmt: skip
     return spectra, fitted
 
@@ -143,13 +143,15 @@ def picture(curves: dict[str, Any], spectra: dict[str, Any], fitted: dict[str, A
     figure, axes = tn.plot.subplots(1, 3, size=(WIDTH / 3, 3.1))
     dynamics, spectrum, fit = axes[0]
     tn.plot.bands({name: runs[:, :400] for name, runs in curves.items()}, dynamics, xlabel="step", log=True)
-    dynamics.set(title="trained from one function")
+    dynamics.set(title="same function at the start")
     for name, marker, color in zip(spectra, "so", tn.plot.COLORS, strict=False):
         spectrum.plot(np.arange(1, 65), spectra[name] / spectra[name][0], marker, markersize=3, color=color, label=name)
     spectrum.set(yscale="log", xlabel="dimension", ylabel="singular value", title="2 or 64 dimensions")
     tn.plot.fits(fitted, GRID[::7], np.cos(np.pi * GRID[::7]), fit, title="fitted to cos πx")
+    spectrum.text(63, 3e-15, "rounding", ha="right")
     for ax in (dynamics, spectrum, fit):
         ax.legend(fontsize=8)
+    fit.set_ylim(-1.1, 2.2)  # with room for the legend
     return figure
 
 

@@ -72,7 +72,7 @@ def two_diagonals(regions: tn.inspect.LinearRegions, lines: Array, seeds: range)
     return len(regions) == 2 and parallel and gap == 1 and crossing > 0.9 * len(seeds), (
         f"x₁ − x₂ = 0 and x₂ − x₁ = 0 are the same line, so that there are {len(regions)} regions, and ½ is reached on two "
         f"parallel lines, x₁ − x₂ = ±{gap / 2:g}, which do not cross; two lines of random weights do cross and make four "
-        f"regions, {rate(crossing, len(seeds))}"
+        f"regions, for {rate(crossing, len(seeds))}"
     )
 
 
@@ -100,10 +100,10 @@ def within_regions(seeds: range) -> tuple[bool, str]:
             change.append(np.linalg.norm(np.ptp(found, axis=0), axis=-1).mean() / np.linalg.norm(found, axis=-1).mean())
     smooth = {name: median(change) for name, change in changes.items()}
     return wrong < 1e-12 and min(found.low for found in smooth.values()) > 1e-3, (
-        f"in {len(seeds)} random networks 2-16-16-1, with {count:,} regions in all, the affine map of a region gives the "
-        f"network's values and slopes at 5 points of each to within {wrong:.0e}. It does not extend to smooth activations: "
-        f"with the same weights and points the slope changes within a region by {smooth['GELU']:.1%} of its size for GELU, and "
-        f"by {smooth['Swish']:.1%} for Swish"
+        f"in the {count:,} regions of {len(seeds)} random networks 2-16-16-1 the affine map of a region gives the network's "
+        f"values and slopes to within {wrong:.0e}, at 5 points of each. It does not extend to smooth activations: with the "
+        f"same weights and points the slope changes within a region by {smooth['GELU']:.0%} of its size for GELU, and by "
+        f"{smooth['Swish']:.0%} for Swish"
     )
 
 
@@ -123,16 +123,16 @@ def growth(sawtooth: list[int], same: list[Median], wide: list[Median], plane: l
     shown = sawtooth == [2**depth for depth in DEPTHS] and same[-1].high <= 8 and wide[-1].high < units
     return shown and plane[-1].high < plane[0].low, (
         f"it can be so, with weights made for it: {deepest} layers of two ReLU units that fold [0, 1] in the middle make "
-        f"{sawtooth[-1]:,} pieces, 2 to the power of {deepest}. Random weights do not: the same shape has {same[-1]:.0f} on "
-        f"[-100, 100], and {deepest} layers of {WIDE} have {wide[-1]:.0f}, fewer than units. In the plane 48 units make "
-        f"{plane[0]:.0f} regions in one layer, and {plane[-1]:.0f} in six (medians of {seeds} random starts)"
+        f"{sawtooth[-1]:,} pieces, 2 to the power of {deepest}. Random weights do not: on [-100, 100] the same shape has "
+        f"{same[-1]:.0f}, and {deepest} layers of {WIDE} have {wide[-1]:.0f}, fewer than their {units} units; in the plane 48 "
+        f"units make {plane[0]:.0f} regions in one layer, and {plane[-1]:.0f} in six (medians of {seeds} random starts)"
     )
 
 
 def picture(xor: tn.inspect.LinearRegions, lines: Array, counts: dict[str, Any], seed: int) -> Any:
     figure, axes = tn.plot.subplots(1, 3, size=(WIDTH / 3, 3.1))
     left, middle, right = axes[0]
-    tn.plot.linear_regions(xor.polygons, left, title=f"XOR by hand: {len(xor)} regions")
+    tn.plot.linear_regions(xor.polygons, left, title=f"XOR: {len(xor)} regions")
     for line in lines:
         left.plot(*line.T, "k--")
         left.text(*line.mean(axis=0), "y = ½", rotation=45, ha="center", va="center", backgroundcolor="white", fontsize="small")
@@ -144,7 +144,7 @@ def picture(xor: tn.inspect.LinearRegions, lines: Array, counts: dict[str, Any],
 
     regions = tn.inspect.linear_regions(random_network((2, 16, 16, 1), seed), WINDOW)
     steepness = np.linalg.norm(regions.weight[:, 0], axis=1)
-    title = f"at random: {len(regions)} regions"
+    title = f"random: {len(regions)} regions"
     tn.plot.linear_regions(regions.polygons, middle, values=steepness, label="slope of the region", title=title)
     middle.set(xticks=range(-4, 5, 2))
 

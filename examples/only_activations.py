@@ -85,11 +85,11 @@ def main() -> None:
     run = start(__doc__, CLAIMS, seeds=(50, 10), steps=(400, 150))
     print(f"Held-out accuracy, medians of {len(run.seeds)} seeds; the larger class has {MAJORITY:.0%} of the points.\n")
     print("activation" + "".join(f"{f'{times} time' + 's' * (times > 1):>10}" for times in TIMES))
-    alone = {}
+    alone, nested = {}, {}
     for name in ALONE:
         alone[name] = [accuracy(name, seed, 1) for seed in run.seeds]
-        more = [median(accuracy(name, seed, times) for seed in run.seeds) for times in TIMES[1:]]
-        print(f"{name:10}" + "".join(f"{found.value:10.3f}" for found in (median(alone[name]), *more)))
+        nested[name] = [median(accuracy(name, seed, times) for seed in run.seeds).value for times in TIMES[1:]]
+        print(f"{name:10}" + "".join(f"{value:10.3f}" for value in (median(alone[name]).value, *nested[name])))
     trained = {name: networks(name, run) for name in IN_USE}
     for name, (_, accuracies) in trained.items():
         print(f"network 2-16-1 with {name:10}{median(accuracies):.3f}")
@@ -100,13 +100,13 @@ def main() -> None:
     gain = paired(trained["tanh"][1], alone["tanh"])
     run.claim(
         "B11",
-        all(found[name].value < MAJORITY + 0.1 for name in (*IN_USE, "sin")) and gain.low > 0.3
+        all(max(found[name].value, *nested[name]) < MAJORITY + 0.1 for name in (*IN_USE, "sin")) and gain.low > 0.3
         and found["|x|"].low > 0.9 and found["square"].low > 0.98 and min(x.low for x in learnt.values()) > 0.98,
         f"true of the activations in use: with the sum of both coordinates and the best threshold ReLU is right on "
-        f"{found['ReLU']:.2f} of held-out points, sigmoid on {found['sigmoid']:.2f}, tanh on {found['tanh']:.2f}, where the "
-        f"larger class has {MAJORITY}, and nesting does not help. But |x| is right on {found['|x|']:.2f} and x² on "
-        f"{found['square']:.2f}, since x² sums to the squared radius; with weights tanh is right on {learnt['tanh']:.2f} "
-        f"(medians of {len(run.seeds)} seeds)",
+        f"{found['ReLU']:.0%} of held-out points, sigmoid on {found['sigmoid']:.0%}, tanh on {found['tanh']:.0%}, where the "
+        f"larger class has {MAJORITY:.0%}, and nesting them does not help. But |x| is right on {found['|x|']:.0%}, and x² on "
+        f"{found['square'].value:.0%}, as it sums to the squared radius; with weights tanh is right on "
+        f"{learnt['tanh'].value:.0%} (medians of {len(run.seeds)} seeds)",
     )  # fmt: skip
     if run.plot:
         run.save(picture(trained["tanh"][0][0], found, learnt["tanh"], run.seeds[0]))

@@ -103,10 +103,10 @@ def main() -> None:
         "A13",
         as_said and all(all(row.values()) for row in held) and small.successes == 0 and large.low > 0.9,
         f"softmax([2, 1, 0.1]) is [0.659, 0.242, 0.099]; sum, order, competition (∂pᵢ/∂zⱼ = −pᵢpⱼ) and the freedom to add "
-        f"a constant to all scores are there in all of {len(held)} random vectors. The largest is amplified where the scores "
+        f"a constant to all scores are there in all of {len(held)} random vectors. The largest is amplified only if the scores "
         f"are large enough: of [2, 1, 0.1] it gets {largest[0]:.3f} against a plain share of {plain[0]:.3f}, but of "
-        f"[0.1, 0.2, 0.3] {largest[1]:.3f} against {plain[1]:.3f}. Of random scores between 0 and 1 it is in "
-        f"{small.successes} of {small.trials}, of those between 0 and 10 in {large:.1%}",
+        f"[0.1, 0.2, 0.3] {largest[1]:.3f} against {plain[1]:.3f}; with random scores between 0 and 1 it never is "
+        f"({small.successes} of {small.trials}), between 0 and 10 in {large:.1%}",
     )  # fmt: skip
     if run.plot:
         run.save(picture(amplifying))

@@ -131,7 +131,7 @@ def test_help_tells_story_claims_and_options(script):
 def test_a_picture_that_cannot_be_written_is_refused_before_the_training(script, tmp_path):
     pytest.importorskip("matplotlib")
     before = sorted(tmp_path.iterdir())
-    for file in (tmp_path / "missing" / "a.png", tmp_path / "a.xyz", tmp_path / "a", tmp_path):
+    for file in (tmp_path / "missing" / "a.png", tmp_path / "a.pgf", tmp_path / "a", tmp_path):
         done = run(script, "--plot", file)
         assert (done.returncode, done.stdout) == (2, "")
         assert f"--plot {file}" in done.stderr and "Traceback" not in done.stderr
@@ -162,6 +162,13 @@ def test_without_matplotlib_the_text_still_runs(script, tmp_path):
     assert not (tmp_path / "a.png").exists()
 
 
+def test_a_terminal_without_the_letters_gets_question_marks(script, monkeypatch):
+    script.write_text(script.read_text(encoding="utf-8").replace("figures of A2", "x₁ is ½"), encoding="utf-8")
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = run(script)
+    assert (done.returncode, done.stderr) == (0, "") and "A2   holds: x? is ?\n" in done.stdout
+
+
 @pytest.fixture
 def stories(script, monkeypatch):
     """The catalogue with the one script of these tests in it."""
@@ -189,6 +196,17 @@ def test_a_script_that_breaks_down_is_told_by_its_error(stories, script):
     script.write_text("raise RuntimeError('broken by the test')", encoding="utf-8")
     [outcome] = catalogue.run_all(stories)
     assert (outcome.passed, outcome.found, outcome.last) == (False, {}, "RuntimeError: broken by the test")
+
+
+def test_a_script_that_warns_or_cannot_draw_has_not_passed(stories, script):
+    (script.parent / "matplotlib.py").write_text("raise ImportError('hidden by the test')", encoding="utf-8")
+    (script.parent / "pictures").mkdir()
+    [outcome] = catalogue.run_all(stories, pictures=True)
+    assert not outcome.passed and outcome.last.endswith("install it with: pip install -e '.[plot]'")
+    warning = "    __import__('warnings').warn('odd')\n    run.end()"
+    script.write_text(script.read_text(encoding="utf-8").replace("    run.end()", warning), encoding="utf-8")
+    [outcome] = catalogue.run_all(stories)
+    assert not outcome.passed and outcome.found["A2"][0] == HOLDS
 
 
 def test_claims_go_by_letter_and_number():

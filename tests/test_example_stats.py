@@ -52,6 +52,7 @@ def test_a_training_that_blew_up_counts_as_infinite():
     found = median([1.0, 2.0, 3.0, np.inf, np.inf])
     assert (found.low, found.value, found.high) == (2.0, 3.0, np.inf)
     assert median([1.0, np.inf, np.inf, np.inf]).value == np.inf
+    assert median([1.0, 2.0, 3.0, 4.0, 5.0, np.inf]).high == 5.0
 
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]])

@@ -45,7 +45,10 @@ def test_the_boundary_of_a_logit_is_where_it_is_zero():
 def test_each_kind_of_output_is_read(model):
     x, y = tn.data.xor()
     ax = plot.decision_boundary(model, x, y, resolution=81)
+    assert len(boundary(ax)) > 50
     np.testing.assert_allclose(boundary(ax)[:, 0], 0.5, atol=0.02)
+    zero, one = next(c for c in ax.collections if getattr(c, "filled", False)).get_paths()
+    assert zero.contains_point((0.1, 0.5)) and one.contains_point((0.9, 0.5)) and not one.contains_point((0.1, 0.5))
     drawn = [c.get_label() for c in ax.collections]
     assert [label for label in drawn if label.startswith("class")] == ["class 0", "class 1"]
 
@@ -53,6 +56,7 @@ def test_each_kind_of_output_is_read(model):
 def test_a_threshold_for_probabilities_and_no_line_where_there_is_one_class():
     x, y = tn.data.xor()
     ax = plot.decision_boundary(lambda p: 1 / (1 + np.exp(-p[:, 0])), x, y, threshold=0.5)
+    assert len(boundary(ax)) > 50
     np.testing.assert_allclose(boundary(ax)[:, 0], 0, atol=1e-6)
     assert len(boundary(plot.decision_boundary(lambda p: np.ones(len(p)), x, y))) == 0
 
@@ -79,9 +83,24 @@ def test_a_module_is_run_in_evaluation_mode_and_its_own_dtype():
     (np.zeros((4, 2)), np.zeros(3), None, r"y has shape \(3,\)"),
     (np.zeros((4, 2)), np.zeros(4), np.zeros(7), r"gave shape \(7,\)"),
     (np.zeros((4, 2)), np.zeros(4), np.zeros((7, 2)), r"gave shape \(7, 2\)"),
+    (np.zeros((4, 2)), np.zeros(4), np.zeros((3, 40_000, 1)), r"a member, stack\[k\]"),
+    (np.zeros((4, 2)), np.zeros(4), np.zeros((40_000, 2), dtype=int), r"gave shape \(40000, 2\).* one class each"),
 ])
 def test_wrong_shapes_are_refused(x, y, output, message):
     with pytest.raises(ShapeError, match=message):
+        plot.decision_boundary(lambda p: output, x, y)
+
+
+@pytest.mark.parametrize(("x", "y", "output", "message"), [
+    ([[0.0, np.nan]], [0], None, "x is not finite"),
+    (np.eye(2), [-1, 1], None, "y must be classes, .* it has -1, 1"),
+    (np.eye(2), [0, 0.5], None, r"it has 0\.0, 0\.5"),
+    (np.eye(2), [0, 10**6], None, "whole numbers from 0 to 99; it has 0, 1000000"),
+    (np.eye(2), ["a", "b"], None, "it has 'a', 'b'"),
+    (np.eye(2), [0, 1], np.full(40_000, -1), "what the model gives must be classes, .* it has -1"),
+])
+def test_what_is_no_point_or_class_is_refused(x, y, output, message):
+    with pytest.raises(ValueError, match=message):
         plot.decision_boundary(lambda p: output, x, y)
 
 
@@ -165,6 +184,9 @@ def test_activations_are_drawn_with_their_slopes():
     assert (value.get_ylabel(), slope.get_ylabel(), slope.get_xlabel()) == ("$f(x)$", "$f\\,'(x)$", "$x$")
     _, axes = plot.subplots(1, 2)
     assert plot.activation_curves({"tanh": np.tanh}, axes[0]).tolist() == axes[0].tolist()
+    with tn.no_grad():
+        _, slope = plot.activation_curves({"ReLU": tn.relu, "constant": lambda x: tn.tensor(np.ones(801))})
+    assert [line.get_ydata()[-1] for line in slope.lines] == [1, 0], "slopes are drawn where gradients are off"
     with pytest.raises(ShapeError, match=r"'sum' made shape \(\) of \(801,\)"):
         plot.activation_curves({"sum": np.sum})
 
@@ -189,6 +211,11 @@ def test_bands_go_from_quartile_to_quartile():
     plot.bands({"sin": runs}, ax, x=[1, 2, 4, 8, 16, 32, 64])
     assert len({line.get_color() for line in ax.lines}) == 3 and ax.lines[2].get_xdata()[-1] == 64
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["tanh", "ReLU", "sin"]
+
+
+def test_a_training_that_blew_up_counts_as_infinite():
+    ax = plot.bands({"a": [[3.0, 2.0, 1.0], [3.0, 2.0, np.inf], [3.0, np.inf, np.inf]]})
+    assert ax.lines[0].get_ydata().tolist() == [3, 2, np.inf]
 
 
 @pytest.mark.parametrize(("runs", "x", "message"), [
@@ -330,6 +357,8 @@ def test_a_landscape_has_lines_of_equal_loss():
         np.testing.assert_allclose(path.vertices[:, 0] ** 2 + 4 * path.vertices[:, 1] ** 2, level, atol=2e-3)
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_title()) == ("first direction", "second direction", "bowl")
     assert {text.get_text() for text in ax.texts} <= {"0.25", "0.5", "1"}
+    labels = plot.loss_landscape(bowl, steps, levels=[0.25, 3.9]).texts
+    assert [text.get_text() for text in labels] == ["0.25"], "the edge would cut off the other"
     for grid in (bowl, bowl + 1, bowl - 1):  # with and without losses that a ratio can be taken of
         [lines] = [c for c in plot.loss_landscape(grid, steps).collections if isinstance(c, ContourSet) and not c.filled]
         assert (lines.levels[0], lines.levels[-1]) == pytest.approx((grid.min(), grid.max()))
@@ -372,6 +401,8 @@ def test_fits_are_drawn_beside_target_and_data():
     (np.ones((3, 2)), np.ones(3), r"x has shape \(3, 2\)"),
     (np.ones(3), np.ones(4), r"y \(4,\)"),
     (np.ones(0), np.ones(0), r"x has shape \(0,\)"),
+    (1.0, 2.0, r"x has shape \(\)"),
+    (np.ones((1, 3)), np.ones((1, 3)), r"x has shape \(1, 3\)"),
     (np.ones(3), np.ones(3), r"'pair' gave shape \(401, 2\) for 401 places"),
 ])
 def test_wrong_fits_are_refused(x, y, message):

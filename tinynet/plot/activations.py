@@ -8,6 +8,7 @@ import numpy as np
 from tinynet.errors import ShapeError
 from tinynet.plot.figure import Array, line_style, subplots
 from tinynet.tensor import Tensor
+from tinynet.transforms import vjp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ def activation_curves(
     span: tuple[float, float] = (-4.0, 4.0),
     points: int = 801,
 ) -> Array:
-    """Draw activation functions f and beside them their derivatives f′, which `Tensor.backward` computes.
+    """Draw activation functions f and beside them their derivatives f′, which `tinynet.vjp` computes.
 
     Parameters
     ----------
@@ -70,12 +71,14 @@ def activation_curves(
 
 
 def _value_and_slope(name: str, f: Callable[[Any], Any], x: Array) -> tuple[Array, Array]:
-    tensor = Tensor(x, requires_grad=True)
-    output = f(tensor)
-    if output.shape != x.shape:
-        raise ShapeError(f"activation_curves: {name!r} made shape {output.shape} of {x.shape}; an activation keeps the shape")
-    if not isinstance(output, Tensor):  # a step has no gradient: its slope is 0
-        return output, np.zeros_like(x)
-    output.backward(np.ones_like(x))
-    assert tensor.grad is not None
-    return output.data, tensor.grad
+    value, pullback = vjp(f, x)
+    if np.shape(value) != x.shape:
+        made = f"{name!r} made shape {np.shape(value)} of {x.shape}"
+        raise ShapeError(f"activation_curves: {made}; an activation keeps the shape")
+    [slope] = pullback(np.ones_like(x))
+    return _array(value), _array(slope)
+
+
+def _array(found: Any) -> Array:
+    """Of a module with parameters what `vjp` gives is still tracked."""
+    return np.asarray(found.data if isinstance(found, Tensor) else found)

@@ -56,7 +56,9 @@ def decision_boundary(
     Raises
     ------
     ShapeError
-        If `x` is not of shape (n, 2), or `y` has not a class for each point.
+        If `x` is not of shape (n, 2), `y` has not a class for each point, or the model gives none of the three kinds.
+    ValueError
+        If a point is not finite, or a class of `y` or the model is no whole number from 0 to 99.
     ImportError
         If matplotlib is not installed.
 
@@ -68,11 +70,14 @@ def decision_boundary(
     >>> ax.get_title()
     'radius 1.1'
     """
-    points, labels = np.asarray(x, dtype=np.float64), np.asarray(y).ravel().astype(np.int64)
+    points, labels = np.asarray(x, dtype=np.float64), np.asarray(y).ravel()
     if points.ndim != 2 or points.shape[1] != 2 or not len(points):
         raise ShapeError(f"decision_boundary: x has shape {points.shape}; it must be (n, 2), points of the plane")
+    if not np.isfinite(points).all():
+        raise ValueError("decision_boundary: x is not finite; leave out the points that have no place in the plane")
     if len(labels) != len(points):
         raise ShapeError(f"decision_boundary: y has shape {np.shape(y)}; each of the {len(points)} points needs one class")
+    labels = _classes("y", labels)
     ax = axes_or_new(ax)
     margin = 0.1 * np.ptp(points, axis=0) + 1e-9
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
@@ -94,12 +99,22 @@ def decision_boundary(
     return ax
 
 
+def _classes(name: str, numbers: Array) -> Array:
+    known = numbers.dtype.kind in "biuf" and bool(((numbers >= 0) & (numbers < 100) & (numbers == np.floor(numbers))).all())
+    if not known:
+        shown = ", ".join(map(repr, np.unique(numbers)[:5].tolist()))
+        raise ValueError(f"decision_boundary: {name} must be classes, whole numbers from 0 to 99; it has {shown}")
+    return numbers.astype(np.int64)
+
+
 def _regions(output: Array, threshold: float, points: int) -> tuple[Array, list[Array]]:
     """The class of each point, and for each boundary to draw an array that changes its sign on it."""
-    if output.shape not in ((points,), (points, 1)) and (output.ndim != 2 or len(output) != points):
-        raise ShapeError(f"decision_boundary: the model gave shape {output.shape} for {points} points; see its docstring")
-    if output.dtype.kind != "f":
-        classes = output.reshape(points).astype(np.int64)
+    whole = output.dtype.kind != "f"
+    if output.shape not in ((points,), (points, 1)) and (whole or output.ndim != 2 or len(output) != points):
+        wanted = "one class each" if whole else "a logit each, or a score for each class (of a stack give a member, stack[k])"
+        raise ShapeError(f"decision_boundary: the model gave shape {output.shape} for {points} points; it must give {wanted}")
+    if whole:
+        classes = _classes("what the model gives", output.reshape(points))
         return classes, [(classes == i) - 0.5 for i in np.unique(classes)[1:]]
     if output.size == points:
         lead = output.reshape(points) - threshold

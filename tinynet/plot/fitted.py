@@ -69,7 +69,7 @@ def fits(
     ['target', 'data', 'zero']
     """
     xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    if xs.size != len(xs) or ys.size != len(ys) or len(xs) != len(ys) or not len(xs):
+    if xs.size != ys.size or not xs.size or any(a.shape not in ((a.size,), (a.size, 1)) for a in (xs, ys)):
         raise ShapeError(f"fits: x has shape {xs.shape} and y {ys.shape}; they must be (n,) or (n, 1), a number for each point")
     low, high = (xs.min(), xs.max()) if span is None else span
     places = np.linspace(low, high, points)[:, None]

@@ -189,8 +189,12 @@ def loss_landscape(
     norm = BoundaryNorm(bounds, 256, extend="both")
     ax.contourf(places, places, losses, levels=bounds, cmap="cividis", norm=norm, extend="both")
     lines = ax.contour(places, places, losses, levels=bounds, colors="white", linewidths=0.6)
-    for text in ax.clabel(lines, fmt="%.2g", fontsize=8):
+    margin = 0.06 * np.ptp(places)
+    for text in ax.clabel(lines, fmt="%.2g", fontsize=8, inline=False):
         text.set_path_effects([withStroke(linewidth=2, foreground="black")])  # legible on dark and on bright ground
+        left, right = min(text.get_position()), max(text.get_position())
+        if left < places.min() + margin or right > places.max() - margin:
+            text.remove()  # the edge would cut it off
     ax.plot(0, 0, marker="+", color="white", markersize=10, markeredgewidth=2)
     ax.set(xlabel="first direction", ylabel="second direction", title=title, aspect="equal")
     return ax

@@ -132,6 +132,7 @@ def bands(
 
 
 def _band(ax: "Axes", at: Array, runs: Array, style: dict[str, Any]) -> None:
-    low, middle, high = np.quantile(runs, (0.25, 0.5, 0.75), axis=0)
+    method: Any = "nearest" if np.isinf(runs).any() else "linear"  # inf − inf in an interpolation would be NaN
+    low, middle, high = np.quantile(runs, (0.25, 0.5, 0.75), axis=0, method=method)
     ax.plot(at, middle, **style)
     ax.fill_between(at, low, high, color=style["color"], alpha=0.2, linewidth=0)
