@@ -41,7 +41,7 @@ LAYERS = {
     "training": BASE | {"rules", "graph", "tensor", "nn", "optim", "data", "compiler"},
     "testing": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "custom", "trees"},
     "inspect": BASE | {"rules", "graph", "tensor", "autograd", "transforms", "nn", "training"},
-    "plot": BASE | {"graph", "tensor", "nn", "training"},
+    "plot": BASE | {"graph", "tensor", "transforms", "nn", "training"},
 }
 INSTALLED = {"numpy", *sys.stdlib_module_names}
 OPTIONAL = {"matplotlib", "tqdm", "sklearn", "hypothesis", "safetensors", "jax"}
