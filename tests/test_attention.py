@@ -136,6 +136,29 @@ def test_float32_stays(options):
     assert {y.dtype, *(x.grad.dtype for x in tensors)} == {np.dtype(np.float32)}
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scale": 1 / np.sqrt(4)}, {"scale": np.int64(1)}, {"attn_mask": np.where(np.tri(2, 3), 0.0, -np.inf)},
+        {"attn_mask": np.where(np.tri(2, 3), 0.0, np.finfo(float).min)}, {"attn_mask": np.full((2, 3), np.finfo(float).min)},
+        {"attn_mask": np.array([[-np.inf, -np.inf, -np.inf], [0.3, -1.0, -np.inf]])},
+    ],
+    ids=["scale", "integer scale", "mask", "lowest", "all lowest", "hidden"],
+)  # fmt: skip
+def test_scale_and_mask_in_double_precision_leave_the_dtype(options, dtype):
+    rng = np.random.default_rng(0)
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in ((2, 4), (3, 4), (3, 5))]
+    tensors, twins = ([tn.tensor(x.astype(kind), requires_grad=True) for x in arrays] for kind in (dtype, float))
+    y, expected = attention(*tensors, **options), attention(*twins, **options)
+    v = rng.standard_normal(y.shape).astype(dtype)
+    y.backward(v)
+    expected.backward(v.astype(float))
+    for a, b in zip((y.data, *(x.grad for x in tensors)), (expected.data, *(x.grad for x in twins)), strict=True):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=8 * np.finfo(dtype).eps * max(np.abs(b).max(), 1))
+
+
 Q, K, V = np.ones((2, 3, 4)), np.ones((2, 5, 4)), np.ones((2, 5, 6))
 
 

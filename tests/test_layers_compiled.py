@@ -59,6 +59,7 @@ MODELS = {
     "attention": (Attention, (4, 3)),
     "causal attention": (lambda: Attention(is_causal=True), (4, 3)),
     "attention to the past": (lambda: Attention(attn_mask=PAST), (4, 3)),
+    "attention to the past, its mask in double": (lambda: Attention(attn_mask=PAST.astype(float)), (4, 3)),
 }  # fmt: skip
 
 

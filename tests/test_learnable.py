@@ -307,6 +307,50 @@ def test_another_base(base):
     assert repr(pickle.loads(pickle.dumps(layer))) == repr(layer)
 
 
+@pytest.mark.parametrize("n", [3, 5])
+def test_a_base_with_numbers_for_each_input(n):
+    """A slope for each input, whatever the number of samples: against the formula in torch."""
+    torch = pytest.importorskip("torch")
+    layer = KANLinear(3, 2, base_activation=PReLU(3), rng=0)
+    layer.base_activation.weight.data[:] = [0.1, -0.5, 3.0]
+    rng = np.random.default_rng(1)
+    x, v = rng.uniform(-1, 1, (n, 3)), rng.normal(size=(n, 2))
+    grid = torch.tensor(layer.grid.data)
+
+    def formula(x, base, spline, slopes):
+        return torch.nn.functional.prelu(x, slopes) @ base.T + torch.einsum("nik,jik->nj", torch_basis(x, grid, 3), spline)
+
+    assert_same(run(layer, x, v), run_torch(formula, x, v, *(p.data for p in layer.parameters())))
+    np.testing.assert_allclose(layer.edges(x).data.sum(axis=-1), layer(x).data, rtol=1e-12, atol=1e-14)
+    gradcheck(layer.forward, x, order=2)
+
+
+def test_a_base_is_given_the_input_as_it_is():
+    layer = KANLinear(3, 2, base_activation=tn.nn.Softmax(-1), rng=0)
+    x = np.random.default_rng(1).normal(size=(2, 5, 3))
+    np.testing.assert_allclose(layer.edges(x).data.sum(axis=-1), layer(x).data, rtol=1e-12, atol=1e-14)
+
+
+def test_the_edges_of_a_base_with_numbers_for_each_input_on_points_for_all():
+    layer = KANLinear(3, 2, base_activation=PReLU(3), rng=0)
+    layer.base_activation.weight.data[:] = [0.1, -0.5, 3.0]
+    points = np.linspace(-2, 2, 9)[:, None]
+    np.testing.assert_array_equal(layer.edges(points).data, layer.edges(np.tile(points, 3)).data)
+
+
+@pytest.mark.parametrize("data", ["float64", "float32", "float16"])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+def test_the_new_grid_of_steps_holds_all_inputs(dtype, data):
+    """The smallest and the largest among them too, however they and the knots were rounded."""
+    x = np.random.default_rng(1).uniform([-1, 1, -7], [1, 3, -5], (60, 3)).astype(data)
+    layer = KANLinear(3, 2, spline_order=0, base_activation=np.zeros_like, rng=0, dtype=dtype)
+    layer.update_grid(x)
+    layer.spline_weight.data[:] = 1
+    for given in (x, x.astype(dtype)):
+        np.testing.assert_array_equal(layer.edges(given).data, 1)
+    np.testing.assert_allclose(layer.grid.data[:, [0, -1]].T, [x.min(axis=0), x.max(axis=0)], rtol=4e-3)
+
+
 def test_updating_the_grid_keeps_functions_that_the_new_grid_can_be():
     """A cubic spline of one interval is a cubic polynomial, wherever its interval lies."""
     layer = KANLinear(2, 3, grid_size=1, grid_range=(-4, 4), rng=0)

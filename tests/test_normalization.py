@@ -1,5 +1,7 @@
 """Normalisations: values, gradients, running averages against torch's; what the formulas imply; shapes; errors."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -87,6 +89,55 @@ def test_a_constant_sample_is_finite():
     assert np.all(np.isfinite(x.grad))
 
 
+@pytest.mark.parametrize("scale", [1e30, 1e-30])
+@pytest.mark.parametrize(
+    "normalise",
+    [
+        lambda x: layer_norm(x, 5, eps=0.0),
+        lambda x: BatchNorm1d(3, eps=0.0, affine=False, track_running_stats=False)(x.swapaxes(0, 1)),
+    ],
+    ids=["layer_norm", "BatchNorm1d"],
+)
+def test_numbers_whose_squares_single_precision_lacks(normalise, scale):
+    rng = np.random.default_rng(0)
+    single = tn.tensor((scale * rng.standard_normal((3, 5))).astype(np.float32), requires_grad=True)
+    double = tn.tensor(single.data.astype(float), requires_grad=True)
+    y, expected = normalise(single), normalise(double)
+    v = rng.standard_normal(y.shape).astype(np.float32)
+    y.backward(v)
+    expected.backward(v.astype(float))
+    for a, b in ((y.data, expected.data), (single.grad, double.grad)):
+        assert a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
+@pytest.mark.parametrize(
+    "normalise",
+    [lambda x: layer_norm(x, 4, eps=0.0), lambda x: BatchNorm1d(2, 0.0, None, False, False)(x.swapaxes(0, 1))],
+    ids=["layer_norm", "BatchNorm1d"],
+)
+def test_nothing_divided_by_nothing_is_nothing(normalise, dtype):
+    """Without an eps, the same number all over gives 0, and so is the gradient of every order."""
+    x = tn.tensor(np.array([[3.0] * 4, [1.0, 2.0, 4.0, 0.0]], dtype), requires_grad=True)
+    y = normalise(x)
+    y = y if y.shape == x.shape else y.swapaxes(0, 1)
+    v = np.array([[1.0, -3.0, 2.0, -1.0]] * 2, dtype)
+    (gradient,) = tn.autograd.grad(np.sum(y * v), [x], create_graph=True)
+    (second,) = tn.autograd.grad(np.sum(gradient * v[:, ::-1]), [x])
+    for z in (y, gradient, second):
+        assert z.dtype == dtype
+        np.testing.assert_array_equal(z.data[0], 0)
+        assert np.all(np.isfinite(z.data)) and np.all(z.data[1] != 0)
+
+
+def test_infinity_and_nan_are_seen():
+    for odd in (np.nan, np.inf):
+        with np.errstate(invalid="ignore"):
+            y = layer_norm(np.array([[odd, 1.0, 2.0], [0.0, 1.0, 2.0]]), 3, eps=0.0)
+        assert np.isnan(y).all(axis=1).tolist() == [True, False]
+
+
 def test_large_numbers_keep_their_differences():
     x = np.array([[0.0, 1.0, 2.0]], np.float32)
     np.testing.assert_allclose(layer_norm(x + np.float32(2**20), 3), layer_norm(x, 3), rtol=1e-6)
@@ -113,8 +164,10 @@ def test_shapes_that_layer_norm_refuses(x, args, words):
 
 @pytest.mark.parametrize("shape", [0, (), (2, 0), -1, 3.0, (2, 3.0), "3", None])
 def test_a_normalised_shape_is_positive(shape):
-    with pytest.raises(ValueError, match=r"layer_norm: normalized_shape=.* must be a positive length"):
+    with pytest.raises(ValueError, match=r"^LayerNorm: normalized_shape=.* must be a positive length"):
         LayerNorm(shape)
+    with pytest.raises(ValueError, match=r"^layer_norm: normalized_shape=.* must be a positive length"):
+        layer_norm(np.ones(3), shape)
 
 
 def test_lengths_of_numpy_are_integers():
@@ -229,6 +282,25 @@ def test_a_variance_needs_no_negative_eps():
         layer_norm(np.ones(3), 3, eps=-1.0)
 
 
+@pytest.mark.parametrize("shape", [(256, 2), (64, 2, 4)])
+@pytest.mark.parametrize(("dtype", "offset", "tolerance"), [("float32", 1e4, 2e-6), ("float16", 1000.0, 2e-3)])
+def test_evaluation_keeps_the_differences_of_large_numbers(shape, dtype, offset, tolerance):
+    rng = np.random.default_rng(0)
+    x = (offset + 2 * rng.standard_normal(shape)).astype(dtype)
+    layer = BatchNorm1d(2, momentum=None, dtype=dtype)
+    drawn_parameters(layer, rng)
+    layer(x)
+    exact = copy.deepcopy(layer).astype(float)
+    leaf, twin = tn.tensor(x, requires_grad=True), tn.tensor(x.astype(float), requires_grad=True)
+    y, expected = layer.eval()(leaf), exact.eval()(twin)
+    v = rng.standard_normal(shape).astype(dtype)
+    y.backward(v)
+    expected.backward(v.astype(float))
+    for a, b in ((y.data, expected.data), (leaf.grad, twin.grad)):
+        assert a.dtype == dtype
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max())
+
+
 # Half precision --------------------------------------------------------------------------------------------------------
 
 
@@ -250,3 +322,23 @@ def test_half_precision_is_normalised_in_single(normalise, scale, shift):
     for a, b in ((y.data, expected.data), (half.grad, exact.grad)):
         assert a.dtype == np.float16
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * np.abs(b).max())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_norm_of_single_precision_gives_half_for_half_as_torchs_does(training):
+    """Its running variance holds what that of a layer of half precision does not."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = (3000 * rng.standard_normal((64, 2))).astype(np.float16)
+    ours, theirs = BatchNorm1d(2, dtype="float32"), torch.nn.BatchNorm1d(2)
+    drawn_parameters(ours, rng)
+    theirs.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in ours.state_dict().items()})
+    ours(x), theirs(torch.from_numpy(x))
+    leaf, twin = tn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, expected = ours.train(training)(leaf), theirs.train(training)(twin)
+    v = rng.standard_normal(x.shape).astype(np.float16)
+    y.backward(v)
+    expected.backward(torch.from_numpy(v))
+    for a, b in ((y.data, expected), (leaf.grad, twin.grad), (ours.running_var.data, theirs.running_var)):
+        b = b.detach().numpy()
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * np.abs(b).max(), strict=True)

@@ -35,6 +35,7 @@ def scaled_dot_product_attention(
     Returns
     -------
     array or Tensor, shape (..., L, V)
+        Of the dtype of queries, keys and values; a mask and a scale of higher precision do not change it.
 
     Raises
     ------
@@ -56,6 +57,8 @@ def scaled_dot_product_attention(
     _check(query, key, value)
     if scale is None:
         scale = query.shape[-1] ** -0.5
+    elif isinstance(scale, np.number):
+        scale = float(scale)  # one of NumPy's would make float64 of float32
     scores = np.matmul(query * scale, key.swapaxes(-1, -2))
     if is_causal:
         if attn_mask is not None:
@@ -81,11 +84,12 @@ def _masked(scores: Any, mask: Any) -> Any:
             "them, with a row for each query and a column for each key"
         ) from error
     visible = values(mask) if mask.dtype.kind == "b" else values(mask) != -np.inf
-    if mask.dtype.kind == "f":
-        scores = scores + mask
+    masked = scores + mask if mask.dtype.kind == "f" else scores
     sees = np.any(visible, axis=-1, keepdims=True)
-    hidden = np.where(sees, -np.inf, 0.0).astype(scores.dtype)  # a row that is hidden altogether must not shift -∞ by -∞
-    return softmax(np.where(visible, scores, hidden)) * sees
+    hidden = np.where(sees, -np.inf, 0.0).astype(masked.dtype)  # a row that is hidden altogether must not shift -∞ by -∞
+    weights = softmax(np.where(visible, masked, hidden)) * sees
+    # cast last, for the lowest number of a mask of higher precision would be -∞ in the dtype of the scores
+    return weights if weights.dtype == scores.dtype else weights.astype(scores.dtype)
 
 
 def _check(query: Any, key: Any, value: Any) -> None:

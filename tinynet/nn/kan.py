@@ -10,7 +10,7 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.nn.functional import silu
 from tinynet.nn.init import normal_, xavier_uniform_
-from tinynet.nn.lossparts import values
+from tinynet.nn.lossparts import as_operand, values
 from tinynet.nn.module import Module
 from tinynet.nn.options import counts
 from tinynet.nn.parameter import Buffer, Parameter
@@ -41,7 +41,8 @@ class KANLinear(Module):
     grid_range : tuple of float
         Where the inputs are expected; `update_grid` moves it to where they are.
     base_activation : callable
-        What stands for silu: a function or a module.
+        What stands for silu: a function or a module that works element by element, or on each input by numbers of its own, as
+        PReLU(in_features) on an input of shape (N, in_features) does.
     rng : int, numpy.random.Generator or None
         What the parameters are drawn from; None means the default generator.
     dtype : dtype, optional
@@ -117,15 +118,18 @@ class KANLinear(Module):
 
     def forward(self, x: Any) -> Any:
         """The layer's value for `x`, of shape (..., in_features): of shape (..., out_features)."""
-        shape = np.shape(x)
+        x = as_operand(x)
+        shape = x.shape
         self._check(shape, self.in_features)
         members = shape[: self.base_weight.ndim - 2]  # of a stack
-        columns = np.swapaxes(np.reshape(x, (*members, -1, self.in_features)), -1, -2)
+        columns, base = (
+            np.swapaxes(np.reshape(y, (*members, -1, self.in_features)), -1, -2) for y in (x, self.base_activation(x))
+        )
         grid: Any = self.grid
         basis = bspline_basis(columns, np.moveaxis(grid, -1, 0)[..., None], self.spline_order)
         weight = np.reshape(np.swapaxes(self.spline_weight, -1, -2), (*members, self.out_features, -1))
         basis = np.reshape(np.moveaxis(basis, 0, -3), (*members, weight.shape[-1], -1))  # of one layer a view
-        y = self.base_weight @ self.base_activation(columns) + weight @ basis
+        y = self.base_weight @ base + weight @ basis
         return np.reshape(np.swapaxes(y, -1, -2), (*shape[:-1], self.out_features))
 
     def edges(self, x: Any) -> Any:
@@ -140,7 +144,9 @@ class KANLinear(Module):
         -------
         array or Tensor, shape (..., out_features, in_features)
         """
-        self._check(np.shape(x), self.in_features, 1)
+        x = as_operand(x)
+        self._check(x.shape, self.in_features, 1)
+        x = np.broadcast_to(x, (*x.shape[:-1], self.in_features))
         basis = bspline_basis(x, self.grid.T, self.spline_order)
         base = self.base_weight * np.expand_dims(self.base_activation(x), -2)
         return base + np.einsum("k...i,jik->...ji", basis, self.spline_weight)
@@ -149,7 +155,8 @@ class KANLinear(Module):
         """Lay each input's grid over the range of its values, and fit the splines anew, so that the functions stay.
 
         The coefficients are those of least squared distance from the old splines at the given inputs. An optimizer's memory
-        of their gradients belongs to the old grid.
+        of their gradients belongs to the old grid. With `spline_order` 0, whose last step ends before the last knot, the grid
+        reaches beyond the range by as little as the dtypes of grid and inputs can tell.
 
         Parameters
         ----------
@@ -161,12 +168,16 @@ class KANLinear(Module):
         ValueError
             If an input is always the same, not finite, or varies too little for the grid's dtype; the layer then is as before.
         """
-        x = np.asarray(values(x), float)
+        x = np.asarray(values(x))
         self._check(x.shape, self.in_features)
-        columns = np.reshape(x, (-1, self.in_features)).T
+        columns = np.reshape(x.astype(float), (-1, self.in_features)).T
         low, high = (f(columns, axis=1, initial=edge) for f, edge in ((np.min, np.inf), (np.max, -np.inf)))
         if not np.all(np.isfinite(high - low) & (high > low)):
             raise ValueError(f"KANLinear.update_grid: the inputs range from {low} to {high}; each must vary, and be finite")
+        if self.spline_order == 0:
+            eps = max(np.finfo(dtype).eps for dtype in (self.grid.dtype, x.dtype) if dtype.kind == "f")
+            reach = eps * np.maximum(np.abs(low), np.abs(high))
+            low, high = low - reach, high + reach
         grid = self._uniform(low, high, self.grid.dtype)
         old, new = (bspline_basis(columns, knots.T[:, :, None], self.spline_order) for knots in (self.grid.data, grid))
         splines = np.swapaxes(self.spline_weight.data, 0, 1) @ np.swapaxes(old, 0, 1)  # by input, output and sample

@@ -24,7 +24,8 @@ def layer_norm(
     """(x - mean) / √(variance + eps) · weight + bias, with the mean and variance of the last axes.
 
     Ba, Kiros & Hinton 2016, "Layer normalization". It is not linear: scaling the input leaves the result as it is, but for
-    `eps`.
+    `eps`. Where all elements equal the mean as computed, they become 0 with the gradient 0, for `eps` 0 too. Numbers beyond
+    1e154, whose squares float64 does not hold, become 0 as well.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ def layer_norm(
     >>> tn.nn.functional.layer_norm(x, 3).round(4), tn.nn.functional.layer_norm(100 * x, 3).round(4)
     (array([-1.2247,  0.    ,  1.2247]), array([-1.2247,  0.    ,  1.2247]))
     """
-    shape, eps = _shape(normalized_shape), _checked_eps("layer_norm", eps)
+    shape, eps = _checked_shape("layer_norm", normalized_shape), _checked_eps("layer_norm", eps)
     x = as_operand(input)
     if x.shape[max(x.ndim - len(shape), 0) :] != shape or any(np.shape(y) != shape for y in (weight, bias) if y is not None):
         given = [None if y is None else np.shape(y) for y in (weight, bias)]
@@ -69,7 +70,7 @@ def layer_norm(
 
 
 def _widened(x: Any) -> Any:
-    """Half precision as single, for the squares of its numbers overflow; `_as_given` takes the result back."""
+    """Half precision as single, for the sums of its numbers overflow; `_as_given` takes the result back."""
     return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
@@ -83,10 +84,10 @@ def affine(x: Any, weight: Any, bias: Any) -> Any:
     return x if bias is None else x + bias
 
 
-def _shape(lengths: int | tuple[int, ...]) -> tuple[int, ...]:
+def _checked_shape(name: str, lengths: int | tuple[int, ...]) -> tuple[int, ...]:
     shape = tuple(lengths) if isinstance(lengths, tuple | list) else (lengths,)
     if not shape or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
-        raise ValueError(f"layer_norm: normalized_shape={lengths!r} must be a positive length, or a tuple of such")
+        raise ValueError(f"{name}: normalized_shape={lengths!r} must be a positive length, or a tuple of such")
     return tuple(map(int, shape))
 
 
@@ -142,7 +143,7 @@ class LayerNorm(Module):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         dtype = get_default_dtype() if dtype is None else dtype
-        self.normalized_shape = _shape(normalized_shape)
+        self.normalized_shape = _checked_shape("LayerNorm", normalized_shape)
         self.eps = _checked_eps("LayerNorm", eps)
         self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
         self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
@@ -166,6 +167,10 @@ class BatchNorm1d(Module):
     running + momentum · batch``, with the unbiased variance. In evaluation (after ``model.eval()``) the running ones are
     used, and the layer is an affine map. Ioffe & Szegedy 2015, "Batch normalization: accelerating deep network training by
     reducing internal covariate shift".
+
+    An input of half precision is computed in single and gives half precision, whatever the layer's dtype, as in torch. A layer
+    of half precision cannot keep a running variance beyond 65504: it becomes infinite, and the feature is 0 in evaluation; a
+    layer with ``dtype="float32"`` can.
 
     Parameters
     ----------
@@ -244,10 +249,9 @@ class BatchNorm1d(Module):
         across = (*x.shape[:front], 1, self.num_features, *[1] * (len(shape) - 2))  # the features' numbers beside the input
         weight, bias = (None if y is None else y.reshape(across) for y in (self.weight, self.bias))
         if not self.training and self.running_mean is not None and self.running_var is not None:
-            scale = 1 / np.sqrt(self.running_var.reshape(across) + self.eps)
-            scale = scale if weight is None else scale * weight
-            shift = -self.running_mean.reshape(across) * scale
-            return affine(x, scale, shift if bias is None else shift + bias)
+            mean, variance = (_widened(y.reshape(across)) for y in (self.running_mean, self.running_var))
+            scale = 1 / np.sqrt(variance + self.eps)
+            return _as_given(affine(_widened(x) - mean, scale if weight is None else scale * weight, bias), x)
         axes = (front, front + 2)[: len(shape) - 1]
         count = prod(x.shape[axis] for axis in axes)
         if count < 2:
@@ -258,7 +262,7 @@ class BatchNorm1d(Module):
         wide = _widened(x)
         centre = centred(wide, axes)
         self._track(values(wide), values(centre), axes, count / (count - 1))
-        return affine(_as_given(scaled_to_one(centre, axes, self.eps), x), weight, bias)
+        return _as_given(affine(scaled_to_one(centre, axes, self.eps), weight, bias), x)
 
     _in_front = 0  # how many axes the input has in front of that of the samples
 

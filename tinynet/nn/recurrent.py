@@ -33,9 +33,9 @@ class _Cell(Module):
         self,
         input_size: int,
         hidden_size: int,
-        bias: bool,
-        rng: "int | Generator | None",
-        dtype: npt.DTypeLike | None,
+        bias: bool = True,
+        rng: "int | Generator | None" = None,
+        dtype: npt.DTypeLike | None = None,
     ) -> None:
         input_size, hidden_size = counts(type(self).__name__, input_size=input_size, hidden_size=hidden_size)
         rng = as_generator(rng)
@@ -190,16 +190,6 @@ class LSTMCell(_Cell):
     """
 
     _gates = 4
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        rng: "int | Generator | None" = None,
-        dtype: npt.DTypeLike | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, rng, dtype)
 
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
         """The next state (h, c), of shapes (N, H), for the input `x`, of shape (N, I), and the state `hx`, zeros if None.

@@ -81,6 +81,8 @@ def to_input(g: Any, weight: Any, shape: tuple[int, ...], how: Sliding) -> Any:
     kernel, places = weight.shape[2:], g.shape[2:]
     windows = np.matmul(_matrices(weight, how.groups).swapaxes(1, 2), _in_groups(g, how.groups))
     windows = windows.reshape(*shape[:2], *kernel, *places)
+    # Elsewhere no rule fills by index. Here the windows overlap, and a sum by slices runs along memory; the slices follow from
+    # the shapes alone, so that a record replays them; and the map has rules of its own, no derivative sees the filling.
     x = np.zeros(_padded_shape(shape, how), windows.dtype)
     for element in np.ndindex(*kernel):  # of all windows at once
         starts = (d * i for d, i in zip(how.dilation, element, strict=True))

@@ -27,7 +27,11 @@ def mean_over(x: Any, axes: Axes) -> Any:
 
 
 def _size(x: Any, axes: Axes, eps: float) -> Any:
-    return np.sqrt(mean_over(np.square(x), axes) + eps)
+    """√(mean(x²) + eps), and ∞ in place of 0: what is divided by it is 0 then, as its gradient is."""
+    wide = x.astype(np.float64) if x.dtype.itemsize < 8 else x  # it holds the squares of all numbers of single precision
+    square = mean_over(np.square(wide), axes) + eps
+    size = np.sqrt(np.where(square == 0, np.inf, square))
+    return size if wide is x else size.astype(x.dtype)
 
 
 @primitive
@@ -39,7 +43,7 @@ def centred(x: Any, axes: Axes) -> Any:
 
 @primitive
 def scaled_to_one(x: Any, axes: Axes, eps: float) -> Any:
-    """x / √(mean(x²) + eps) over some axes: the mean square becomes 1 (Zhang & Sennrich 2019)."""
+    """x / √(mean(x²) + eps) over some axes: the mean square becomes 1 (Zhang & Sennrich 2019), and 0/0 is 0."""
     x = floats(x)
     return x / _size(x, axes, eps)
 
