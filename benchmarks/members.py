@@ -1,11 +1,14 @@
 """Many networks at once against one after another: ``python -m benchmarks.members`` tells how many times faster a stack is.
 
+What it said is in `members.txt`.
+
 The circle networks (2-16-16-1 ReLU, binary cross-entropy on logits, Adam, batches of 32, float32), with a training set and an
 order of the rows that each member has alone. Both ways take turns, so that what slows the machine down slows both; the ratio
 is that of the medians. At the end the members' weights are compared.
 """
 
 import argparse
+import platform
 from itertools import pairwise
 from statistics import median
 from time import perf_counter
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
+from benchmarks.report import processor
 from tinynet import nn
 
 __all__ = ["main", "measured"]
@@ -76,6 +80,7 @@ def main(argv: list[str] | None = None) -> None:
             f"after another, {1e3 * at_once:.1f} ms at once, {one_by_one / at_once:.1f} times faster; "
             f"weights differ by {apart:.0e}"
         )
+    print(f"medians of {options.rounds} rounds, interleaved; {processor()}, {platform.system()}, NumPy {np.__version__}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from benchmarks.growth import Growth
 from benchmarks.harness import Measurement
 from benchmarks.peers import BASELINE, BOUND, COMPILED, COMPILERS, PEERS, SUBJECT
 
-__all__ = ["METHOD", "Results", "as_json", "markdown"]
+__all__ = ["METHOD", "Results", "as_json", "markdown", "processor"]
 
 METHOD = (
     "The same maths, initial weights, data and dtype for every library, each in processes of its own; with one thread, on one"
@@ -181,7 +181,7 @@ def _machine(results: Results) -> dict[str, str]:
     others = dict.fromkeys(PEERS[name].library for name in results.labels if PEERS[name].library not in ("numpy", "tinynet"))
     kernels = f", kernels for {results.kernels}" if results.kernels else ""
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores; {platform.system()}",
+        "processor": f"{processor()}, {os.cpu_count()} cores; {platform.system()}",
         "Python": platform.python_version(),
         "NumPy": f"{np.__version__} with {blas['name']} {blas['version']}{kernels}",
         "libraries": ", ".join(f"{name} {version(name)}" for name in others) or "none",
@@ -190,7 +190,8 @@ def _machine(results: Results) -> dict[str, str]:
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """What the processor calls itself."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
