@@ -6,7 +6,7 @@ of it; an integer may be another, too, which counts or compares such numbers. So
 measured: the program is run as it was recorded, but with the terms of all sums off by some roundings.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,40 +17,44 @@ from tinynet.compiler.program import Array, Call, Program
 from tinynet.compiler.recording import Recording
 from tinynet.compiler.variant import Variant
 
-__all__ = ["measured"]
+__all__ = ["Terms", "measured"]
 
 SUMS = frozenset({np.add.reduce, np.sum, np.mean, np.matmul, np.dot, np.vdot, np.vecdot, np.inner, np.tensordot, np.einsum})
 """Where a pass, or BLAS on memory that lies otherwise, may add in another order."""
 
-ROUNDINGS = 256
-"""By so many roundings terms are off: by far more than an order matters, so that noise goes through zero."""
+ROUNDINGS = (256, 32, 4) * 8
+"""By so many roundings terms are off in each pair of runs: too large in the first, too small in the second.
 
-RUNS = 2
-"""So many pairs of runs, in the second of which terms are too small where in the first they were too large."""
+By far more than an order matters first, so that noise goes through zero; then by less, for what is divided by noise.
+"""
 
 
-def measured(recording: Recording, arrays: list[Any], truth: list[Array]) -> list[Array]:
-    """By how much each element of the outcome differs at most; what the step changes is left as the last run left it.
+def measured(recording: Recording, arrays: list[Any], truth: list[Array]) -> Iterator[list[Array]]:
+    """By how much each element of the outcome differs at most, after each pair of runs in which more of it may show.
 
-    Where a run fails, as of a matrix that is singular then, nothing is known: no difference is noise.
+    Noise that was divided by its own size is another number in each run, and in few of them it may happen to differ little: a
+    step is at fault only if all runs together do not excuse it. What it changes is left as the last run left it. A run says
+    nothing of elements that are infinite or NaN in it alone; where one fails, as of a matrix that is singular then, it is the
+    last.
     """
-    terms = _Terms()
+    terms = Terms()
     run = Variant(recording, None, terms.of_sums(recording.program))
     most = [np.zeros(x.shape) for x in truth]
-    for seed in range(RUNS):
-        for size in (ROUNDINGS, -ROUNDINGS):
+    for seed, roundings in enumerate(ROUNDINGS):
+        for size in (roundings, -roundings):
             recording.undo.rewind()
             terms.size, terms.rng = size, np.random.default_rng(seed)
             try:
                 with np.errstate(all="ignore"):
                     run.run(arrays)
             except Exception:
-                return [np.zeros(x.shape) for x in truth]
-            most = [np.maximum(x, distances(a, b)) for x, a, b in zip(most, truth, run.outcome(recording), strict=True)]
-    return most
+                return
+            apart = [distances(a, b) for a, b in zip(truth, run.outcome(recording), strict=True)]
+            most = [np.maximum(x, np.where(np.isfinite(y), y, 0)) for x, y in zip(most, apart, strict=True)]
+        yield most
 
 
-class _Terms:
+class Terms:
     """Terms that are off by up to `size` roundings."""
 
     size: int

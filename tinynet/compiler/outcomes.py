@@ -53,18 +53,18 @@ class Difference(NamedTuple):
 def compared(names: list[str], truth: list[Array], replayed: list[Array], noise: list[Array] | None = None) -> Difference:
     """Compare two outcomes, lists of arrays that have the given names.
 
-    Of each element `noise` says by how much it differs of rounding alone. Where that is more than a replay may differ, elements
-    are compared with it, and all others as if there were none.
+    Of each element `noise` says by how much it differs of rounding alone. Where that is more than a replay may differ, the
+    element is compared with its own noise, and all others as if there were none; what is infinite or NaN excuses nothing.
     """
     largest, fault = 0.0, ""
-    for name, a, b, spread in zip(names, truth, replayed, noise or [np.zeros(())] * len(names), strict=True):
+    for name, a, b, spread in zip(names, truth, replayed, noise or [np.zeros(x.shape) for x in truth], strict=True):
         if a.tobytes() == b.tobytes():
             continue
         most, difference = _ROUNDING.get(a.dtype.char, 0.0), distances(a, b)
         size = (most and _size(np.nan_to_num(a, nan=0, posinf=0, neginf=0))) or 1.0
-        noisy = spread > most * size
+        noisy = np.isfinite(spread) & (spread > most * size) & np.isfinite(difference)
         deviation = _size(np.where(noisy, 0, difference)) / size
-        within = _size(np.where(noisy, difference, 0)) <= _EXCESS * _size(np.where(noisy, spread, 0))
+        within = np.all(difference[noisy] / _EXCESS <= spread[noisy])
         if not fault and not (deviation <= most and within):
             by = f", by {_size(difference) / size:.1e} of its norm" if most else ""
             fault = f"{name} is another in the replay than in the step itself{by}"
@@ -77,16 +77,18 @@ _ROUNDING = {"d": 1e-8, "f": 1e-3, "e": 1e-1, "g": 1e-8}
 """By how much a replay may differ where it adds in another order, relative to the norm: rounding that Adam has enlarged."""
 
 _EXCESS = 2
-"""By so many times its measured noise an array may differ."""
+"""By so many times its measured noise an element may differ."""
 
 
 def distances(a: Array, b: Array) -> Array:
-    """By how much each element differs: by 1 where it is no float, infinitely where one alone is infinite or NaN."""
-    if a.dtype.char not in _ROUNDING:
+    """By how much each element differs: infinitely where one alone is infinite or NaN, by 1 where it is no number."""
+    if a.dtype.kind not in "iuf":
         return np.asarray(a != b, np.float64)
     x, y = a.astype(np.float64), b.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         apart = np.nan_to_num(np.abs(x - y), nan=np.inf, posinf=np.inf)
+    if a.dtype.kind != "f":
+        return np.where(a == b, 0.0, np.maximum(apart, 1.0))  # float64 does not see that large integers differ by 1
     return np.where((x == y) | (np.isnan(x) & np.isnan(y)), 0.0, apart)
 
 
