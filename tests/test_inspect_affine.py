@@ -160,6 +160,17 @@ def test_numbers_that_overflow_are_told():
         collapse(nn.Sequential(*model[:2], nn.Linear(7, 7, bias=False), model[2]), np.zeros(5))
 
 
+def test_flatten_leaves_points_as_they_are():
+    model = network(nn.ReLU)
+    x = np.random.default_rng(5).normal(size=(4, 5))
+    for flatten in (nn.Flatten(), nn.Flatten(-1)):
+        weight, bias = collapse(nn.Sequential(flatten, *model), x)
+        np.testing.assert_array_equal(weight, collapse(model, x).weight)
+        np.testing.assert_array_equal(bias, collapse(model, x).bias)
+    with pytest.raises(TypeError, match=r"layer 0 is Flatten\(start_axis=0.*not known to be piecewise linear"):
+        collapse(nn.Sequential(nn.Flatten(0), *model), x)
+
+
 def test_batch_norm_that_uses_the_batch_is_no_affine_map():
     with pytest.raises(TypeError, match=r"layer 0 is BatchNorm1d.*not known to be piecewise linear"):
         collapse(nn.Sequential(nn.BatchNorm1d(2, track_running_stats=False)), np.ones(2))

@@ -212,8 +212,6 @@ def test_bad_input():
                 function(mlp(nn.ReLU), x)
         with pytest.raises(ValueError, match=rf"{function.__name__}: layer 1 \(ReLU\) is given NaN"):
             function(mlp(nn.ReLU), X * np.nan)
-        with pytest.raises(TypeError, match=rf"{function.__name__}: .* stack\.unstack\(\)"):
-            function(nn.stack([mlp(nn.ReLU, seed) for seed in range(2)]), X)
     assert np.isnan(activation_statistics(mlp(nn.ReLU), X * np.nan).column("mean")).all()
     for function in (dead_units, activation_statistics, gradient_norms):
         with pytest.raises(TypeError, match=f"{function.__name__}: the model is a ufunc"):
@@ -227,6 +225,32 @@ def test_bad_input():
     with pytest.raises(GradientError, match="one number"):
         model = mlp(nn.ReLU)
         gradient_norms(model, model(X))
+
+
+def test_stacks_are_refused_by_all_with_one_message():
+    stack = nn.stack([mlp(nn.ReLU, seed) for seed in range(2)])
+    looks = {
+        "dead_units": lambda model: dead_units(model, X), "saturation": lambda model: saturation(model, X),
+        "activation_statistics": lambda model: activation_statistics(model, X),
+        "gradient_norms": lambda model: gradient_norms(model, np.sum(stack(X))),
+        "collapse": lambda model: tn.inspect.collapse(model, X),
+        "linear_segments": lambda model: tn.inspect.linear_segments(model, X[0], X[1]),
+        "linear_regions": lambda model: tn.inspect.linear_regions(model, ((0, 1), (0, 1))),
+    }  # fmt: skip
+    for name, look in looks.items():
+        with pytest.raises(TypeError, match=rf"{name}: the model is a stack of 2 models; .* stack\.unstack\(\)"):
+            look(stack)
+    assert len(dead_units(stack.unstack()[1], X)) == 2
+
+
+def test_gradient_norms_of_huge_and_tiny_numbers():
+    model = nn.Sequential(nn.Linear(2, 1, bias=False))
+    for x, weight in ((1e200, 1e-200), (1e-200, 1e200)):
+        model[0].weight.data[...] = [[3 * weight, 4 * weight]]
+        row = gradient_norms(model, np.sum(model(np.full((1, 2), x))))[0]
+        np.testing.assert_allclose([row.gradient, row.parameters], [np.sqrt(2) * x, 5 * weight], rtol=1e-12)
+    model[0].weight.data[...] = np.inf
+    assert gradient_norms(model, np.sum(model(np.ones((1, 2)))))[0].parameters == np.inf
 
 
 def test_tables_print_in_columns():

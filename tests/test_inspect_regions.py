@@ -13,6 +13,7 @@ import tinynet as tn
 from tinynet import nn
 from tinynet.errors import ShapeError
 from tinynet.inspect import Pieces, activation_patterns, collapse, linear_regions, linear_segments, register
+from tinynet.inspect import regions as regions_module
 
 WINDOW = ((-2.0, 1.5), (-1.0, 2.0))
 
@@ -340,6 +341,67 @@ def test_bad_networks():
     model[0].weight.data[0, 0] = np.nan
     with pytest.raises(ValueError, match=r"layer 0 .* parameters that are not finite"):
         linear_regions(model, WINDOW)
+
+
+# Deep networks -------------------------------------------------------------------------------------------------------
+
+
+def deep(inputs, width, depth, seed=0):
+    """A network at the start of He et al. (2015), at which numbers stay of one size from layer to layer."""
+    rng = np.random.default_rng(seed)
+    model = network((inputs, *[width] * depth, 1))
+    for layer in model[::2]:
+        layer.weight.data[...] = rng.normal(size=layer.weight.shape) * np.sqrt(2 / layer.in_features)
+        layer.bias.data[...] = 0.1 * rng.normal(size=layer.bias.shape)
+    return model
+
+
+def test_regions_of_a_deep_network_in_the_plane():
+    model, window = deep(2, 24, 26), ((0.5, 0.7), (0.5, 0.7))
+    regions = linear_regions(model, window)
+    middles = np.array([polygon.mean(axis=0) for polygon in regions.polygons])
+    np.testing.assert_array_equal(patterns_at(model, middles), regions.patterns)
+    np.testing.assert_allclose(regions.weight, collapse(model, middles).weight, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(regions.areas.sum(), 0.04, rtol=1e-12)
+    seen = {pattern.tobytes() for pattern in patterns_at(model, grid(window, 60))}
+    assert len(seen) > 200 and seen <= {pattern.tobytes() for pattern in regions.patterns.astype(np.int8)}
+
+
+def test_segment_through_a_deep_network():
+    model = deep(3, 64, 20)
+    segments = linear_segments(model, [-0.03, 0.02, 0.0], [0.02, -0.01, 0.03])
+    middles = (segments.points[1:] + segments.points[:-1]) / 2
+    np.testing.assert_array_equal(patterns_at(model, middles), segments.patterns)
+    t = (segments.breakpoints[1:] + segments.breakpoints[:-1]) / 2
+    value = segments.slope * t[:, None] + segments.intercept
+    np.testing.assert_allclose(value, model(middles).data, rtol=0, atol=1e-12 * np.abs(value).max())
+    assert len(segments) > 50
+
+
+def test_a_small_part_of_a_deep_sawtooth():
+    segments = linear_segments(nn.Sequential(*[tent()] * 18), 1365 / 2**11, 1366 / 2**11)  # about its fixed point, ⅔
+    assert len(segments) == 2**7 == segments.pieces[-1] + 1
+    np.testing.assert_allclose(segments.breakpoints, np.arange(2**7 + 1) / 2**7, rtol=0, atol=1e-9)
+
+
+def test_what_rounding_hides_is_an_error():
+    model = network((1, 2, 1, 1, 1), lambda: nn.LeakyReLU(0.5))
+    for layer, weight in zip(model[::2], ([[0.1 * 3], [0.3]], [[1, -1]], [[1e16]], [[1]]), strict=True):
+        layer.weight.data[...], layer.bias.data[...] = weight, 0  # 0.1 * 3 - 0.3 is 6e-17
+    model[4].bias.data[...] = 0.1
+    with pytest.raises(ValueError, match=r"linear_segments: rounding grows so much .* that float64 cannot tell the regions"):
+        linear_segments(model, -1, 1)
+    model.insert(0, nn.Linear(2, 1, rng=0))
+    with pytest.raises(ValueError, match="linear_regions: rounding grows so much"):
+        linear_regions(model, WINDOW)
+
+
+def test_regions_that_the_network_itself_contradicts_are_an_error():
+    part = Pieces([0], [0, 1], [0, 0])
+    h, margins = np.array([[1.0, 1e-12]]), np.full((1, 2), 1e-12)
+    regions_module._check_patterns(h, [part], np.array([[1, 0]]), margins, "linear_regions")
+    with pytest.raises(ValueError, match="linear_regions: rounding grows so much"):
+        regions_module._check_patterns(h, [part], np.array([[0, 0]]), margins, "linear_regions")
 
 
 # Along a segment -----------------------------------------------------------------------------------------------------

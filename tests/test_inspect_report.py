@@ -224,6 +224,31 @@ def test_a_slope_that_is_nan_at_a_point_is_no_turn():
     assert found.minima == [(0, 0)] and found.maxima == []
 
 
+def test_a_cusp_is_a_kink_and_its_slope_of_nan_repels_nothing():
+    found = report(lambda x: np.sqrt(np.abs(x)))
+    assert found.kinks == [0] and found.fixed_points[0].kind == "neutral" and np.isnan(found.fixed_points[0].slope)
+
+
+def test_what_is_steep_between_grid_points_is_seen_where_it_is_a_fixed_point():
+    found = report(lambda x: np.clip((x - 0.1001) * 1e4, 0, 1))
+    assert [point.kind for point in found.fixed_points] == ["attracting", "repelling", "attracting"]
+    assert found.lipschitz == found.fixed_points[1].slope == 1e4
+    assert not found.idempotent and found.change_on_repeat > 1e-6
+
+
+@pytest.mark.parametrize("scale", [1e-13, 1e7])
+def test_jumps_and_kinks_are_the_same_at_any_scale(scale):
+    np.testing.assert_allclose(report(lambda x: scale * np.sign(x - 0.123), points=401).jumps, [0.123], atol=1e-12)
+    np.testing.assert_allclose(report(lambda x: scale * tn.relu(x - 0.123), points=401).kinks, [0.123], atol=1e-12)
+    assert report(lambda x: scale * ((x - 0.777) ** 3 + 1e-8 * x), points=401).slope_zeros == []
+    assert report(lambda x: scale * np.tanh(x), points=401).kinks == []
+
+
+def test_a_fixed_point_in_a_small_jump_is_one():
+    assert report(lambda x: 1e-7 * np.sign(x)).fixed_points == [(0, 0, "neutral")]
+    assert report(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2).kinks == []
+
+
 def test_rounding_makes_no_slope():
     found = report(lambda x: np.sin(x) ** 2 + np.cos(x) ** 2)
     assert found.monotone == "constant" and np.ptp(found.f) > 0

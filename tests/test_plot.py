@@ -119,6 +119,18 @@ def test_curves_are_labelled_and_told_apart():
         plot.curves(History(["loss"]), ["accuracy"])
 
 
+def test_many_curves_are_all_legible_and_told_apart():
+    ax = plot.subplots()[1][0, 0]
+    for seed in range(6):
+        plot.curves({"loss": [1.0, 2.0], "val_loss": [2.0, 3.0]}, ax=ax, label=str(seed))
+    assert len({(line.get_color(), line.get_linestyle()) for line in ax.lines}) == 12
+    assert "#F0E442" not in {line.get_color() for line in ax.lines}  # yellow is lost on white
+    losses = plot.subplots()[1][0, 0]
+    for _ in range(10):
+        plot.curves({"loss": [1.0, 2.0]}, ax=losses)
+    assert len({(line.get_color(), line.get_linestyle()) for line in losses.lines}) == 10
+
+
 def test_curves_of_a_stack_are_a_median_with_a_band():
     epochs = list(np.random.default_rng(0).uniform(size=(6, 5)))  # six epochs of five members
     ax = plot.curves({"loss": epochs, "val_loss": epochs})
@@ -239,6 +251,16 @@ def test_regions_are_drawn_each_in_its_colour():
     assert (ax.get_xlim(), ax.get_ylim(), ax.get_title(), ax.get_aspect()) == ((0, 3), (0, 2), "six", 1)
     triangle = np.array([[0, 0], [1, 0], [0, 1]])
     assert len(plot.linear_regions([triangle, *SQUARES]).collections[0].get_paths()) == 7  # corners may differ in number
+
+
+def test_regions_that_were_found_are_drawn_as_they_are():
+    found = tn.inspect.linear_regions(tn.nn.Sequential(tn.nn.Linear(2, 6, rng=0), tn.nn.ReLU()), ((-1, 1), (-1, 2)))
+    ax = plot.linear_regions(found, values=found.areas)
+    assert len({len(polygon) for polygon in found.polygons}) > 1
+    paths = ax.collections[0].get_paths()
+    assert [path.vertices[: len(polygon)].tolist() for path, polygon in zip(paths, found.polygons, strict=True)] == [
+        polygon.tolist() for polygon in found.polygons
+    ]
 
 
 def test_regions_are_coloured_by_their_numbers():

@@ -25,7 +25,8 @@ def collapse(model: Module, x: npt.ArrayLike) -> AffineMap:
     Parameters
     ----------
     model : Module
-        A `Sequential` of linear layers and piecewise linear activations, or what `register` has been told of.
+        A `Sequential` of linear layers and piecewise linear activations, or what `register` has been told of. `Flatten` may be
+        among them; convolutions, though affine, may not, as points are rows of numbers here.
     x : array_like of shape (..., in)
         A point, or several. Where a unit is on a breakpoint, the piece is the one on the left, whose slope for a `ReLU` is 0.
 

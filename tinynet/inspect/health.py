@@ -13,7 +13,6 @@ from tinynet.inspect.pieces import check_module, has_breakpoints
 from tinynet.inspect.table import Table
 from tinynet.nn import activations, learnable
 from tinynet.nn.activations import LogSoftmax, Softmax
-from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 from tinynet.training.feed import as_inputs, floating_dtype
@@ -83,7 +82,8 @@ def dead_units(model: Module, x: npt.ArrayLike) -> Table[DeadUnits]:
     ----------
     model : Module
         Taken in evaluation mode. Its activations are the modules of `tinynet.nn` that work element by element, and those that
-        `register` has been told of. Of a stack look at the members, which ``stack.unstack()`` gives.
+        `register` has been told of. Functions that a `forward` calls, as in ``tn.relu(self.hidden(x))``, are not seen and
+        have no row. Of a stack look at the members, which ``stack.unstack()`` gives.
     x : array_like of shape (samples, ...)
         The data.
 
@@ -165,7 +165,7 @@ def activation_statistics(model: Module, x: npt.ArrayLike) -> Table[ActivationSt
     Parameters
     ----------
     model : Module
-        Taken in evaluation mode. Its layers are the modules that hold no others.
+        Taken in evaluation mode. Its layers are the modules that hold no others. Of a stack look at the members.
     x : array_like of shape (samples, ...)
         The data.
 
@@ -177,7 +177,7 @@ def activation_statistics(model: Module, x: npt.ArrayLike) -> Table[ActivationSt
     Raises
     ------
     TypeError
-        If the model is no module.
+        If the model is no module, or a stack.
     ValueError
         If there are no data.
 
@@ -204,7 +204,7 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
     Parameters
     ----------
     model : Module
-        Its layers are the modules that have parameters of their own.
+        Its layers are the modules that have parameters of their own. Of a stack look at the members, each with a loss.
     loss : Tensor of one element
         A loss that was computed with the model; its graph stays usable.
 
@@ -217,7 +217,7 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
     Raises
     ------
     TypeError
-        If the model is no module.
+        If the model is no module, or a stack.
     GradientError
         If the loss requires no gradient, or is not one number.
 
@@ -243,7 +243,7 @@ def gradient_norms(model: Module, loss: Tensor) -> Table[GradientNorm]:
         own = [x for x in module.parameters() if id(x) not in inner]
         if own:
             gradient, size = _norm(gradient_of.get(id(x), 0.0) for x in own), _norm(x.data for x in own)
-            with np.errstate(divide="ignore", invalid="ignore"):
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
                 ratio = float(np.divide(gradient, size))
             rows.append(GradientNorm(name, type(module).__name__, gradient, size, ratio))
     return Table(rows)
@@ -274,8 +274,7 @@ def _calls(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Modu
 
 def _slopes(model: Module, x: npt.ArrayLike, caller: str) -> list[tuple[str, Module, Array]]:
     """The slope of each activation at what it is given."""
-    if isinstance(model, Stack):
-        raise TypeError(f"{caller}: the units of a stack are those of its members; look at each of stack.unstack()")
+    check_module(f"{caller}: the model", model)
     shape = np.shape(_data(x))
     if len(shape) < 2:
         raise ShapeError(f"{caller}: x has shape {shape}; it must be (samples, ...), np.atleast_2d(x) for one sample")
@@ -302,4 +301,9 @@ def _data(x: Any) -> Any:
 
 
 def _norm(arrays: Iterable[Any]) -> float:
-    return float(np.sqrt(sum(np.sum(np.square(x, dtype=np.float64)) for x in arrays)))
+    """The Euclidean norm of all elements, as multiples of the largest: their squares alone may overflow, or be 0."""
+    elements = np.concatenate([np.ravel(np.asarray(x, dtype=np.float64)) for x in arrays])
+    largest = np.abs(elements).max(initial=0)
+    if largest == 0 or not np.isfinite(largest):
+        return float(largest)
+    return float(largest * np.sqrt(np.sum(np.square(elements / largest))))

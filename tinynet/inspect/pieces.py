@@ -10,8 +10,9 @@ from tinynet.errors import ShapeError
 from tinynet.nn.activations import Hardsigmoid, Hardtanh, LeakyReLU, ReLU, ReLU6
 from tinynet.nn.containers import Sequential
 from tinynet.nn.dropout import Dropout
+from tinynet.nn.ensembles import Stack
 from tinynet.nn.learnable import APL, PReLU
-from tinynet.nn.linear import Identity, Linear
+from tinynet.nn.linear import Flatten, Identity, Linear
 from tinynet.nn.module import Module
 from tinynet.nn.normalization import BatchNorm1d
 
@@ -129,9 +130,11 @@ def has_breakpoints(module: Module) -> bool:
 
 
 def check_module(what: str, thing: Any) -> None:
-    """A `TypeError` if a thing is not a module."""
+    """A `TypeError` if a thing is not a module, or the modules of several models at once."""
     if not isinstance(thing, Module):
         raise TypeError(f"{what} is a {type(thing).__name__}; it must be a tn.nn.Module")
+    if isinstance(thing, Stack):
+        raise TypeError(f"{what} is a stack of {len(thing)} models; look at each of its members, which stack.unstack() gives")
 
 
 def check_finite(caller: str, *arrays: Array) -> None:
@@ -244,6 +247,11 @@ def _linear(module: Linear) -> AffineMap:
     return AffineMap(module.weight.data, np.zeros(module.out_features) if module.bias is None else module.bias.data)
 
 
+def _flatten(module: Flatten) -> Pieces | None:
+    """The identity, of points that have one axis behind that of the batch; None where the two would be merged."""
+    return Pieces([], [1], [0]) if module.start_axis in (1, -1) else None
+
+
 def _kinked(left: Any, right: float = 1.0) -> Pieces:
     """The two slopes on the sides of 0."""
     slopes = np.stack([left, np.full_like(left, right)])
@@ -285,6 +293,7 @@ def _clip(low: float, high: float) -> Pieces:
 register(Sequential, list)
 register(Linear, _linear)
 register(Identity, lambda module: Pieces([], [1], [0]))
+register(Flatten, _flatten)
 register(Dropout, lambda module: Pieces([], [1], [0]))  # in evaluation
 register(BatchNorm1d, _batch_norm)
 register(ReLU, lambda module: _kinked(0.0))

@@ -20,8 +20,22 @@ __all__ = ["LinearRegions", "LinearSegments", "Region", "linear_regions", "linea
 
 Array = np.ndarray[Any, Any]
 
-SNAP = 1e-12
+SNAP = 1e-13
 """What is nearer to a breakpoint than this share of the terms that it is the sum of is on it: rounding makes no regions."""
+
+THIN = 1000 * SNAP
+"""A window or a segment is refused where it is shorter than this share of its numbers: rounding would be seen in it."""
+
+LOST = 1e-6
+"""Where rounding may be a larger share than this, and a unit's breakpoint is anywhere, there is nothing to be told."""
+
+PROBES = 4
+"""How many random roundings are followed through the network."""
+
+_TOO_DEEP = (
+    "rounding grows so much from layer to layer that float64 cannot tell the regions; take fewer layers, or weights and biases "
+    "that cancel less"
+)
 
 
 class Region(NamedTuple):
@@ -77,7 +91,7 @@ class LinearRegions(Sequence[Region]):
     [[[1.0, 1.0], [1.0, 2.0], [-1.0, 2.0], [-1.0, 1.0]]]
     """
 
-    def __init__(self, cells: Polygons, maps: Array, patterns: Array, bounds: Array, window: Any) -> None:
+    def __init__(self, cells: Polygons, maps: Array, patterns: Array, errors: Array, window: Any) -> None:
         self.window = window
         self.polygons = [corners[:size] for corners, size in zip(cells.corners, cells.sizes, strict=True)]
         self.weight, self.bias = maps[:, :-1].swapaxes(1, 2) + 0.0, maps[:, -1] + 0.0  # without negative zeros
@@ -85,7 +99,7 @@ class LinearRegions(Sequence[Region]):
         self.areas = cells.areas()
         self._cells = cells
         self._maps = maps
-        self._bounds = bounds
+        self._errors = errors
 
     @cached_property
     def neighbours(self) -> Array:
@@ -96,7 +110,7 @@ class LinearRegions(Sequence[Region]):
     def pieces(self) -> Array:
         """The linear piece that each region belongs to."""
         reach = np.array([*np.abs(self.window).max(axis=1), 1.0])
-        pairs = self.neighbours[_one_map(self._maps, self._bounds, self.neighbours[:, 0], self.neighbours[:, 1], reach)]
+        pairs = self.neighbours[_one_map(self._maps, self._errors, self.neighbours[:, 0], self.neighbours[:, 1], reach)]
         root = list(range(len(self)))
 
         def find(i: int) -> int:
@@ -156,14 +170,14 @@ class LinearSegments:
     ([[0, 0], [1, 0], [1, 1]], [[0.0, 0.0], [2.0, 0.0], [2.0, 3.0]])
     """
 
-    def __init__(self, cells: Intervals, maps: Array, patterns: Array, bounds: Array, start: Array, end: Array) -> None:
+    def __init__(self, cells: Intervals, maps: Array, patterns: Array, errors: Array, start: Array, end: Array) -> None:
         order = np.argsort(cells.corners[:, 0, 0])
-        maps, bounds, here = maps[order], bounds[order], np.arange(len(order))
+        maps, errors, here = maps[order], errors[order], np.arange(len(order))
         self.breakpoints = np.append(cells.corners[order, 0, 0], 1.0)
         self.points = start + (end - start) * self.breakpoints[:, None]
         self.slope, self.intercept = maps[:, 0], maps[:, 1]
         self.patterns = patterns[order]
-        self.pieces = np.cumsum(~_one_map(maps, bounds, here, np.maximum(here - 1, 0), np.ones(2)))
+        self.pieces = np.cumsum(~_one_map(maps, errors, here, np.maximum(here - 1, 0), np.ones(2)))
 
     def __len__(self) -> int:
         return len(self.slope)
@@ -177,7 +191,9 @@ def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float
 
     An activation region is where each unit stays on one of its pieces; it is a convex polygon, on which the network is one
     affine map. A linear piece is what is left when neighbouring regions with the same map are taken together. Regions of no
-    area, where a point or a line has a pattern of its own, are not among them (Montúfar et al. 2014, "On the number of linear
+    area, where a point or a line has a pattern of its own, are not among them, nor are those so narrow that rounding could have
+    made them: as a rule 1e-13 of the window's largest coordinate. Where rounding grows beyond that within the network, it is
+    measured, and it is an error where it leaves nothing to be told (Montúfar et al. 2014, "On the number of linear
     regions of deep neural networks"; Hanin & Rolnick 2019, "Complexity of linear regions in deep networks").
 
     Parameters
@@ -198,7 +214,8 @@ def linear_regions(model: Module, window: tuple[tuple[float, float], tuple[float
     ShapeError
         If the network has not two inputs.
     ValueError
-        If the window has no area, or one too small for float64 where it is, if a parameter is not finite, or numbers overflow.
+        If the window has no area, or one too small for float64 where it is, if a parameter is not finite, numbers overflow, or
+        the network is so deep that rounding hides its regions.
 
     Examples
     --------
@@ -247,7 +264,8 @@ def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> 
     ShapeError
         If the ends are not points of the network's inputs.
     ValueError
-        If an end or a parameter is not finite, both ends are one point, but for rounding, or numbers overflow.
+        If an end or a parameter is not finite, both ends are one point, but for rounding, numbers overflow, or the
+        network is so deep that rounding hides its regions.
 
     Examples
     --------
@@ -265,7 +283,7 @@ def linear_segments(model: Module, start: npt.ArrayLike, end: npt.ArrayLike) -> 
     a, b = np.atleast_1d(np.asarray(start, dtype=np.float64)), np.atleast_1d(np.asarray(end, dtype=np.float64))
     if a.ndim != 1 or a.shape != b.shape:
         raise ShapeError(f"linear_segments: start has shape {a.shape} and end {b.shape}; both must be points of shape (in,)")
-    if not np.isfinite([a, b]).all() or (np.abs(b / 2 - a / 2) <= SNAP / 2 * np.abs([a, b]).max(initial=0)).all():
+    if not np.isfinite([a, b]).all() or (np.abs(b / 2 - a / 2) <= THIN / 2 * np.abs([a, b]).max(initial=0)).all():
         raise ValueError(f"linear_segments: from {start!r} to {end!r} there is no segment; take two finite, different points")
     with np.errstate(over="ignore"):
         way = AffineMap((b - a)[:, None], a)
@@ -283,7 +301,7 @@ def _box(window: Any) -> Array:
     if box.shape == (2, 2) and np.isfinite(box).all():
         with np.errstate(over="ignore"):
             sides = box[:, 1] - box[:, 0]
-            if (sides > SNAP * np.abs(box).max(axis=1)).all() and 0 < sides.prod() < np.inf:
+            if (sides > THIN * np.abs(box).max(axis=1)).all() and 0 < sides.prod() < np.inf:
                 return box
     raise ValueError(
         f"linear_regions: the window {window!r} is not ((low, high), (low, high)), each low below its high, of an area that a "
@@ -293,42 +311,52 @@ def _box(window: Any) -> Array:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _enumerated(cells: Any, parts: Sequence[AffineMap | Pieces], reach: Array, caller: str) -> tuple[Array, Array, Array]:
-    """Cut the one cell there is into the regions of a network.
+    """Cut the one cell there is into the regions of a network whose inputs are within `reach`.
+
+    Rounding is measured, cell by cell, by probes that go through the network beside the maps. At each step they are given
+    random shares of what the terms of the step's sums come to, as rounding would be, and are amplified as it is. (A bound,
+    with |weight| at each layer, would soon be larger than the numbers themselves.)
 
     Returns
     -------
     maps : ndarray, shape (regions, inputs + 1, out)
         The slope along each input, and after them the constant.
     patterns : ndarray of int, shape (regions, units)
-    bounds : ndarray, shape (regions, out)
-        What the terms that an output is the sum of come to in magnitude where the inputs are within `reach`: the measure of
-        rounding.
+    errors : ndarray, shape (regions, out)
+        What is less than that may be rounding, where an output is concerned.
     """
-    inputs = len(reach)
-    maps = np.concatenate([np.eye(inputs), np.zeros((1, inputs))])[None]
-    bounds = reach[None]
-    patterns = np.zeros((1, 0), dtype=np.int64)
+    inputs, whole, rng = len(reach), np.append(reach, 1.0), np.random.default_rng(0)
+    maps = np.concatenate([np.eye(inputs), np.zeros((1 + PROBES, inputs))])[None]
+    errors = SNAP * reach[None]
+    patterns, margins = np.zeros((1, 0), dtype=np.int64), np.zeros((1, 0))
     for part in parts:
+        sizes = np.einsum("d,rdo->ro", whole, np.abs(maps[:, : inputs + 1]))
         if isinstance(part, AffineMap):
-            maps = np.dot(maps, part.weight.T)
-            maps[:, -1] += part.bias
-            bounds = np.dot(bounds, np.abs(part.weight.T)) + np.abs(part.bias)
+            maps, shift = np.dot(maps, part.weight.T), part.bias
+            terms = np.dot(sizes, np.abs(part.weight.T)) + np.abs(shift)
         else:
             breakpoints, slopes, intercepts = part.of_units(maps.shape[2])
-            before, pattern = _cut(cells, breakpoints, maps, bounds)
+            before, pattern = _cut(cells, breakpoints, maps[:, : inputs + 1], errors)
             units = np.arange(maps.shape[2])
-            slope, intercept = slopes[pattern, units], intercepts[pattern, units]
-            maps, bounds, patterns = maps[before], bounds[before], patterns[before]
-            maps = maps * slope[:, None]
-            maps[:, -1] += intercept
-            bounds = bounds * np.abs(slope) + np.abs(intercept)
+            slope, shift = slopes[pattern, units], intercepts[pattern, units]
+            patterns, margins = patterns[before], margins[before]
             if len(breakpoints):
                 patterns = np.concatenate([patterns, pattern], axis=1)
-        check_finite(caller, maps, bounds)
-    return maps, patterns, bounds
+                margins = np.concatenate([margins, errors[before]], axis=1)
+            maps = maps[before] * slope[:, None]
+            terms = sizes[before] * np.abs(slope) + np.abs(shift)
+        maps[:, inputs] += shift
+        maps[:, inputs + 1 :] += terms[:, None] * rng.normal(size=(PROBES, terms.shape[1]))
+        errors = SNAP * np.maximum(terms, np.abs(maps[:, inputs + 1 :]).max(axis=1))
+        check_finite(caller, maps, errors)
+        largest = terms.max(axis=1)
+        if (errors.max(axis=1) > LOST * largest)[largest > 0].any():  # 0 is exact: of integers, or where nothing is alive
+            raise ValueError(f"{caller}: {_TOO_DEEP}")
+    _check_patterns(cells.corners.mean(axis=1), parts, patterns, margins, caller)
+    return maps[:, : inputs + 1], patterns, errors
 
 
-def _cut(cells: Any, breakpoints: Array, maps: Array, bounds: Array) -> tuple[Array, Array]:
+def _cut(cells: Any, breakpoints: Array, maps: Array, errors: Array) -> tuple[Array, Array]:
     """Cut the cells where a unit meets a breakpoint: which cell each was part of before, and the piece of each unit on it."""
     before = np.arange(len(maps))
     pattern = np.zeros((len(maps), maps.shape[2]), dtype=np.int64)
@@ -336,7 +364,7 @@ def _cut(cells: Any, breakpoints: Array, maps: Array, bounds: Array) -> tuple[Ar
         for breakpoint in breakpoints[:, unit]:
             line = maps[before, :, unit]
             heights = np.einsum("rcd,rd->rc", cells.corners, line[:, :-1]) + (line[:, -1:] - breakpoint)
-            heights[np.abs(heights) <= SNAP * (bounds[before, unit] + abs(breakpoint))[:, None]] = 0
+            heights[np.abs(heights) <= errors[before, unit, None]] = 0
             below, above = heights.min(axis=1) < 0, heights.max(axis=1) > 0
             pattern[:, unit] += above & ~below
             which = np.nonzero(above & below)[0]
@@ -348,10 +376,26 @@ def _cut(cells: Any, breakpoints: Array, maps: Array, bounds: Array) -> tuple[Ar
     return before, pattern
 
 
-def _one_map(maps: Array, bounds: Array, i: Array, j: Array, reach: Array) -> Array:
+def _check_patterns(h: Array, parts: Sequence[AffineMap | Pieces], patterns: Array, margins: Array, caller: str) -> None:
+    """A `ValueError` if the network itself is on other pieces, at a point of each region, by more than the margin of a unit."""
+    first = 0
+    for part in parts:
+        if isinstance(part, AffineMap):
+            h = h @ part.weight.T + part.bias
+            continue
+        pattern, slope, intercept = part.at(h)
+        if np.size(part.breakpoints):
+            here = slice(first, first + h.shape[1])
+            first, found, margin = here.stop, patterns[:, here], 2 * margins[:, here]
+            if (found != pattern).any() and ((found < part.at(h - margin)[0]) | (found > part.at(h + margin)[0])).any():
+                raise ValueError(f"{caller}: {_TOO_DEEP}")
+        h = slope * h + intercept
+
+
+def _one_map(maps: Array, errors: Array, i: Array, j: Array, reach: Array) -> Array:
     """Whether the maps of two regions, at the indices `i` and `j`, are one but for rounding."""
     apart = np.einsum("d,rdo->ro", reach, np.abs(maps[i] - maps[j]))
-    same: Array = (apart <= SNAP * (bounds[i] + bounds[j])).all(axis=1)
+    same: Array = (apart <= errors[i] + errors[j]).all(axis=1)
     return same
 
 

@@ -33,7 +33,7 @@ class FixedPoint(NamedTuple):
         The function's slope there.
     kind : str
         ``attracting`` where |slope| < 1, so that applying the function again and again leads there from nearby; ``repelling``
-        where |slope| > 1; ``neutral`` where the slope does not tell, as where the function jumps.
+        where |slope| > 1; ``neutral`` where the slope does not tell, as where it is ±1 or NaN, or the function jumps.
     """
 
     x: float
@@ -70,14 +70,14 @@ class ActivationReport:
     idempotent : bool
         Whether f(f(x)) = f(x).
     change_on_repeat : float
-        The greatest |f(f(x)) - f(x)|.
+        The greatest |f(f(x)) - f(x)|, on the grid and beside fixed points.
     limits : (float or None, float or None)
         What f tends to at -∞ and at +∞, as far as numbers can tell; None where no limit was found.
     symmetry : str
         ``odd``, ``even``, ``odd and even`` (zero) or ``none``.
     lipschitz : float
-        The greatest slope in magnitude, on the grid and between neighbours on it, at zeros of f″ and beside kinks; infinite
-        where f jumps, and NaN where the slope is NaN somewhere.
+        The greatest slope in magnitude, on the grid and between neighbours on it, at zeros of f″, in `fixed_points` and beside
+        kinks; infinite where f jumps, and NaN where the slope is NaN somewhere.
 
     Examples
     --------
@@ -212,15 +212,19 @@ def _report(f: Callable[[Any], Any], name: str, x: Array) -> ActivationReport:
     y, dy = value(x), slope(x)
     stationary, fixed = zeros(slope, x, curvature), zeros(off, x, lambda z: slope(z) - 1)
     minima, maxima = _turns(x, dy, slope, value)
-    bends, steps = jumps(slope, x, curvature), jumps(value, x, slope)
+    height = max(np.ptp(y), 1e-3 * np.abs(y).max())
+    steps = jumps(value, x, slope, height)
+    bends = jumps(slope, x, curvature, np.nanmax(np.abs(dy), initial=height / np.ptp(x)))
     edges = steps.ravel()
     within = (edges[:, None] >= fixed.intervals[:, 0]) & (edges[:, None] <= fixed.intervals[:, 1])
     isolated = edges[(off(edges) == 0) & ~within.any(axis=1)]
-    beside = np.clip(np.nextafter(steps, [-np.inf, np.inf]), x[0], x[-1]).ravel()  # on the two sides of a pole
+    beside = _within(x, *np.nextafter(steps, [-np.inf, np.inf]).T)  # on the two sides of a pole
     values = np.concatenate([y, [v for _, v in (*minima, *maxima)], value(edges), value(beside)])
-    again = np.nan_to_num(np.abs(value(y) - y), nan=np.inf, posinf=np.inf)
     aside = 1e-12 * np.ptp(x)
-    steepest = slope(np.concatenate([x, zeros(curvature, x, curvature).points, bends[:, 0] - aside, bends[:, 1] + aside]))
+    once = np.concatenate([y, value(_within(x, fixed.points - 1e3 * aside, fixed.points + 1e3 * aside))])
+    again = np.nan_to_num(np.abs(value(once) - once), nan=np.inf, posinf=np.inf)
+    inflections = zeros(curvature, x, curvature).points
+    steepest = slope(np.concatenate([x, inflections, fixed.points, _within(x, bends[:, 0] - aside, bends[:, 1] + aside)]))
     steepness = np.abs(np.append(steepest, np.diff(y) / np.diff(x))).max()
     return ActivationReport(
         name=name, x=x, f=y, slope=dy, curvature=curvature(x),
@@ -230,7 +234,7 @@ def _report(f: Callable[[Any], Any], name: str, x: Array) -> ActivationReport:
         slope_zeros=stationary.points.tolist(), flat=_pairs(stationary.intervals),
         kinks=_places(bends, x), jumps=_places(steps, x),
         fixed_points=sorted(
-            [FixedPoint(p, s, _kind(s)) for p, s in _rows(fixed.points, slope)]
+            [FixedPoint(p, s, _kind(s)) for p, s in _rows(np.setdiff1d(fixed.points, isolated), slope)]
             + [FixedPoint(p, s, "neutral") for p, s in _rows(isolated, slope)]
         ),
         fixed_intervals=_pairs(fixed.intervals),
@@ -299,7 +303,13 @@ def _symmetry(value: Function, reach: float, points: int) -> str:
 
 
 def _kind(slope: float) -> str:
-    return "neutral" if abs(abs(slope) - 1) <= 1e-9 else "attracting" if abs(slope) < 1 else "repelling"
+    return "attracting" if abs(slope) < 1 - 1e-9 else "repelling" if abs(slope) > 1 + 1e-9 else "neutral"  # as where it is NaN
+
+
+def _within(x: Array, *points: Array) -> Array:
+    """Points, put on the ends of a grid where they are beyond them."""
+    points_within: Array = np.clip(np.concatenate(points), x[0], x[-1])
+    return points_within
 
 
 def _rows(points: Array, slope: Function) -> Iterable[tuple[float, float]]:

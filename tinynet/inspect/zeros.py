@@ -43,7 +43,7 @@ def zeros(g: Function, x: Array, slope: Function) -> Zeros:
     start, _ = _halved(lambda middle: g(middle) == 0, x[first], x[np.maximum(first - 1, 0)])
     end, _ = _halved(lambda middle: g(middle) == 0, x[last], x[np.minimum(last + 1, len(x) - 1)])
     touching = _crossings(slope, x)
-    touching = touching[np.abs(g(touching)) <= 1e-12 * max(1.0, np.abs(y).max())]
+    touching = touching[np.abs(g(touching)) <= 1e-12 * np.abs(y).max()]
     found = np.sort(np.concatenate([single, _crossings(g, x), touching]))
     near = NEAR * (x[-1] - x[0])
     beside = 4 * np.spacing(np.abs(found)) + 1e-20 * (x[-1] - x[0])  # so near that only a jump makes a difference
@@ -54,31 +54,39 @@ def zeros(g: Function, x: Array, slope: Function) -> Zeros:
     return Zeros(found[np.diff(found, prepend=-np.inf) > near], np.stack([start, end], axis=1))
 
 
-def jumps(g: Function, x: Array, slope: Function) -> Array:
+def jumps(g: Function, x: Array, slope: Function, height: float) -> Array:
     """Where a function jumps, on a grid's interval: the last number before each jump, and the first after it.
 
     It is looked for where two neighbouring values differ by more than the slope explains, and where they differ the other way
-    than it goes, as on the two sides of a pole.
+    than it goes, as on the two sides of a pole. Where the function is NaN it is passed over.
+
+    Parameters
+    ----------
+    g, x, slope
+        As for `zeros`.
+    height : float
+        How much the function differs as a whole; what is much smaller is rounding.
 
     Returns
     -------
     ndarray, shape (jumps, 2)
     """
+    x = x[~np.isnan(g(x))]
     y, step, dy = g(x), np.diff(x), slope(x)
     explained = step * np.maximum(np.abs(dy[:-1]), np.abs(dy[1:]))
-    scale = max(1.0, np.abs(y).max())
     against = (dy[:-1] * np.diff(y) < 0) & (dy[1:] * np.diff(y) < 0)
-    where = np.nonzero((np.abs(np.diff(y)) > 4 * explained + NEAR * scale) | against)[0]
+    where = np.nonzero((np.abs(np.diff(y)) > 4 * explained + NEAR * height) | against)[0]
     if not len(where):
         return np.zeros((0, 2))
     low, high, y_low, y_high = x[where], x[where + 1], y[where], y[where + 1]
     for _ in range(60):
         middle = (low + high) / 2
+        middle = np.where(np.isnan(g(middle)), np.nextafter(middle, high), middle)
         y_middle, between = g(middle), (low < middle) & (middle < high)
         left = np.abs(y_middle - y_low) > np.abs(y_high - y_middle)
         low, y_low = np.where(between & ~left, [middle, y_middle], [low, y_low])
         high, y_high = np.where(between & left, [middle, y_middle], [high, y_high])
-    found = np.stack([low, high], axis=1)[np.abs(y_high - y_low) > 1e-6 * scale]
+    found = np.stack([low, high], axis=1)[np.abs(y_high - y_low) > 1e-6 * height]
     apart: Array = found[np.diff(found[:, 1], prepend=-np.inf) > NEAR * (x[-1] - x[0])]
     return apart
 

@@ -12,11 +12,13 @@ from tinynet.plot.figure import COLORS, axes_or_new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from tinynet.inspect.regions import LinearRegions
+
 __all__ = ["linear_regions"]
 
 
 def linear_regions(
-    polygons: Sequence[npt.ArrayLike],
+    polygons: "LinearRegions | Sequence[npt.ArrayLike]",
     ax: "Axes | None" = None,
     *,
     values: npt.ArrayLike | None = None,
@@ -27,8 +29,8 @@ def linear_regions(
 
     Parameters
     ----------
-    polygons : sequence of array_like of shape (k, 2)
-        The corners of each region, in order round it.
+    polygons : LinearRegions, or sequence of array_like of shape (k, 2)
+        What `tinynet.inspect.linear_regions` found, or the corners of each region, in order round it.
     ax : matplotlib.axes.Axes, optional
         Where to draw; without, a new figure is made.
     values : array_like of shape (regions,), optional
@@ -58,7 +60,7 @@ def linear_regions(
     >>> len(ax.collections[0].get_paths())
     2
     """
-    corners = [np.asarray(polygon, dtype=np.float64) for polygon in polygons]
+    corners = [np.asarray(polygon, dtype=np.float64) for polygon in getattr(polygons, "polygons", polygons)]
     for i, polygon in enumerate(corners):
         if polygon.ndim != 2 or polygon.shape[1] != 2 or len(polygon) < 3:
             raise ShapeError(f"linear_regions: polygon {i} has shape {polygon.shape}; it must be (k, 2), k corners in order")

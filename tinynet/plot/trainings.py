@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinynet.errors import ShapeError
-from tinynet.plot.figure import COLORS, Array, axes_or_new, line_style
+from tinynet.plot.figure import Array, axes_or_new, line_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,9 +60,9 @@ def curves(
     values = [history[name] for name in names]
     ax = axes_or_new(ax)
     for name, value in zip(names, values, strict=True):
-        color, style = COLORS[len(ax.lines) % len(COLORS)], "--" if name.startswith("val_") else "-"
         at = np.arange(1, len(value) + 1)
-        how: dict[str, Any] = {"linestyle": style, "color": color, "label": f"{label} {name}".strip()}
+        how = {**line_style(len(ax.lines)), "label": f"{label} {name}".strip()}
+        how["linestyle"] = "--" if name.startswith("val_") else how["linestyle"].replace("--", "-.")
         if np.ndim(value) == 2:
             _band(ax, at, np.transpose(value), how)
         else:
