@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tests.stacks import KINDS, Recurrent, Residual, mixed, mlp, randomised, rng_of
+from tests.stacks import KINDS, mixed, mlp, rng_of
 from tinynet import nn
 from tinynet.errors import ShapeError
-from tinynet.nn.memberlayers import FOR_MEMBERS
 
 M, N = 5, 7
 
@@ -80,6 +79,25 @@ def test_dtype_and_freezing_go_with_the_members():
     stack = nn.ensemble(mlp, M).astype("float32").requires_grad_(False)
     assert stack(np.ones((N, 2), "float32")).dtype == np.float32
     assert stack[0][0].weight.dtype == np.float32 and not stack[0][0].weight.requires_grad
+
+
+def test_tensors_that_are_no_parameters_are_members_own():
+    class Shifted(nn.Module):
+        def __init__(self, seed):
+            self.shift = tn.tensor([float(seed)], requires_grad=True)
+
+        def forward(self, x):
+            return x + np.reshape(self.shift, (-1, *[1] * (np.ndim(x) - 1)))
+
+    stack = nn.ensemble(Shifted, 3)
+    stack(np.ones((N, 2))).sum().backward()
+    np.testing.assert_array_equal(stack.members.shift.grad, [[2 * N]] * 3)
+    assert stack[2].shift.requires_grad and stack[2].shift.data == [2]
+
+
+def test_the_numbers_are_held_once():
+    stack = nn.ensemble(lambda seed: nn.Linear(100, 100, rng=seed), 4)
+    assert len(pickle.dumps(stack)) < 1.1 * sum(p.data.nbytes for p in stack.parameters())
 
 
 def test_what_a_model_shares_within_itself_stays_shared():
@@ -199,140 +217,3 @@ def test_layers_that_give_several_shapes_are_told():
     stack = nn.stack([nn.Sequential(nn.Linear(2, 4), nn.Identity()), nn.Sequential(nn.Linear(2, 4), nn.Linear(4, 3))])
     with pytest.raises(ShapeError, match=r"several shapes: Identity \(7, 4\), Linear \(7, 3\)"):
         stack(np.ones((N, 2)))
-
-
-# Modules of one's own ----------------------------------------------------------------------------------------------------
-
-
-class OnAxisOne(Residual):
-    def forward(self, x):
-        y = self.blocks["first"](x)
-        return np.concatenate([x, y], axis=1)
-
-
-class Scale(nn.Module):
-    def __init__(self, seed):
-        self.factor = nn.Parameter(1.0 + seed)
-
-    def forward(self, x):
-        return self.factor * x
-
-
-class Centred(nn.Module):
-    def forward(self, x):
-        return x - np.mean(x, axis=0)
-
-
-def test_a_module_of_ones_own_is_walked_through():
-    stack = nn.ensemble(Residual, 3)
-    x = rng_of(0).normal(size=(N, 2))
-    np.testing.assert_allclose(stack(x).data, [Residual(seed)(x).data for seed in range(3)], rtol=1e-12)
-    assert "members.blocks.rest.0.weight" in stack.state_dict()
-
-
-def test_recurrent_cells():
-    stack = nn.ensemble(Recurrent, 3, sample_axes=2)
-    x = rng_of(0).normal(size=(N, 4, 2))
-    np.testing.assert_allclose(stack(x).data, [Recurrent(seed)(x).data for seed in range(3)], rtol=1e-12)
-
-
-def test_cells_may_differ_as_activations_may():
-    models = [Recurrent(0), Recurrent(1, nonlinearity="relu"), Recurrent(2, bias=False), Recurrent(3)]
-    models[1].cell = nn.LSTMCell(2, 3, bias=False, rng=5)  # whose state is a pair
-    x = rng_of(0).normal(size=(N, 4, 2))
-    np.testing.assert_allclose(nn.stack(models, sample_axes=2)(x).data, [model(x).data for model in models], rtol=1e-12)
-
-
-class Normed(nn.BatchNorm1d):
-    pass
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("n", [4, 7])
-def test_a_layer_that_nobody_stacked_is_refused(training, n):
-    stack = nn.stack([nn.Sequential(nn.Linear(2, 4, rng=seed), Normed(4)) for seed in range(4)])
-    with pytest.raises(ShapeError, match=r"Normed: forward.*stacking"):
-        stack.train(training)(np.ones((n, 2)))
-
-
-@pytest.mark.parametrize("make", [OnAxisOne, lambda seed: Scale(seed), lambda seed: Centred()], ids=["axis", "scale", "mean"])
-@pytest.mark.parametrize("n", [1, 2, 3, 7])  # also where the shapes happen to fit
-def test_a_module_that_would_compute_something_else_is_refused(make, n):
-    with pytest.raises(ShapeError, match=r"(OnAxisOne|Scale|Centred): forward\(\) does not do with an axis.*stacking"):
-        nn.ensemble(make, 2)(rng_of(0).normal(size=(n, 2)))
-
-
-class CentredInTraining(Centred):
-    def forward(self, x):
-        return super().forward(x) if self.training else x
-
-
-def test_modules_are_tried_in_training_and_in_evaluation():
-    stack = nn.stack([CentredInTraining(), CentredInTraining()])
-    assert stack.eval()(np.ones((N, 2))).shape == (2, N, 2)
-    with pytest.raises(ShapeError, match="CentredInTraining"):
-        stack.train()(np.ones((N, 2)))
-
-
-class Logarithm(nn.Module):
-    def forward(self, x):
-        return np.log(x)
-
-
-def test_the_trial_leaves_no_traces():
-    def make(seed):
-        return nn.Sequential(Logarithm(), nn.BatchNorm1d(2), nn.Dropout(0.5, rng=seed))  # of half the trial's numbers NaN
-
-    models, x = [make(seed) for seed in range(3)], rng_of(0).uniform(1, 2, (N, 2))
-    stack = nn.stack(models)
-    for _ in range(2):
-        np.testing.assert_allclose(stack(x).data, [model(x).data for model in models], rtol=1e-12)
-    for back, model in zip(stack.unstack(), models, strict=True):
-        for name, value in model.state_dict().items():
-            np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-12)
-
-
-class Noisy(nn.Module):
-    def __init__(self, rng=None):
-        self.rng = rng
-
-    def forward(self, x):
-        return x + tn.random.as_generator(self.rng).normal(size=np.shape(x))
-
-
-def test_modules_that_draw_are_tried_without_drawing():
-    def numbers(*models):
-        tn.manual_seed(0)
-        return np.asarray(nn.stack(models)(np.ones((N, 2))))
-
-    one, two = numbers(Noisy(), Noisy())
-    assert not np.array_equal(one, two)
-    np.testing.assert_array_equal([one, two], 1 + rng_of(0).normal(size=(2, N, 2)))
-    with pytest.raises(ShapeError, match="Noisy"):  # which would have to know that there is a generator for each member
-        numbers(Noisy(rng_of(0)), Noisy(rng_of(1)))
-
-
-def test_what_a_layer_becomes_can_be_told():
-    before = dict(FOR_MEMBERS)
-    try:
-
-        @nn.stacking(Scale)
-        class Scales(Scale):
-            def forward(self, x):
-                return self.factor[:, None, None] * x
-
-        stack = nn.ensemble(Scale, 3)
-        np.testing.assert_array_equal(stack(np.ones((N, 2))).data[:, 0, 0], [1, 2, 3])
-        assert type(stack.members) is Scales and type(stack[1]) is Scale
-    finally:
-        FOR_MEMBERS.clear()
-        FOR_MEMBERS.update(before)
-
-
-def test_a_layer_derived_from_a_known_one_is_not_taken_for_it():
-    class Doubled(nn.PReLU):
-        def forward(self, x):
-            return 2 * super().forward(x)
-
-    with pytest.raises(ShapeError, match=r"Doubled: forward\(\)"):
-        nn.stack([randomised(Doubled(), seed) for seed in range(3)])(rng_of(0).normal(size=(N, 2)))

@@ -1,13 +1,16 @@
 """Stacks in training: callbacks, histories and failures are each member's own."""
 
+import copy
 import csv
 import json
+import pickle
+import warnings
 
 import numpy as np
 import pytest
 
 import tinynet as tn
-from tests.stacks import assert_equal_to_each_alone, mixed, mlp, normalised, part, rings, trainer_of
+from tests.stacks import assert_equal_to_each_alone, mixed, mlp, normalised, part, rings, rng_of, trainer_of
 from tinynet import nn
 from tinynet.errors import ShapeError
 from tinynet.training import BestModel, Callback, EarlyStopping, Logger, NonFiniteError
@@ -30,7 +33,8 @@ def test_early_stopping_is_each_members_own(restore_best, make):
     together, *each = stops
     assert together.best_epoch.tolist() == [one.best_epoch for one in each]
     np.testing.assert_allclose(together.best, [one.best for one in each], rtol=1e-9)
-    assert together.stopped.tolist() == [history.epochs < 40 for history in alone] or together.stopped.all()
+    waited = [history.epochs - one.best_epoch >= 2 for history, one in zip(alone, each, strict=True)]
+    assert together.stopped.tolist() == waited
 
 
 def test_the_best_model_of_each_member():
@@ -38,6 +42,76 @@ def test_the_best_model_of_each_member():
         return BestModel("binary_accuracy")
 
     assert_equal_to_each_alone(mlp, rings(), callback=keep, epochs=15, lr=0.2, metrics=["binary_accuracy"])
+
+
+class Spoiled(Callback):
+    """From an epoch on, NaN in the gradients of some members."""
+
+    def __init__(self, epoch, *members):
+        self.epoch, self.members = epoch, list(members)
+
+    def on_backward_end(self, trainer):
+        if trainer.epoch >= self.epoch:
+            for p in trainer.model.parameters():
+                p.grad[self.members] = np.nan
+
+
+def number(values):
+    """A metric of two members that gives for member 0, 1, 0, 1, ... one of the given numbers after another."""
+    each = iter(values)
+    return lambda prediction, target: float(next(each))
+
+
+def stopping(values, *callbacks, epochs=8, **options):
+    stopper = EarlyStopping("number", patience=2, mode="min", **options)
+    metric = number(values)
+    metric.__name__ = "number"
+    trainer = trainer_of(nn.ensemble(mlp, 2), 0, metrics=[metric])
+    trainer.callbacks += [stopper, *callbacks]
+    trainer.fit(*rings(), epochs=epochs)
+    return trainer, stopper
+
+
+GETS_BETTER, DOES_NOT = range(100, 0, -1), [1] * 100
+FIRST_GOES_ON = [x for pair in zip(GETS_BETTER, DOES_NOT, strict=True) for x in pair]
+
+
+def test_a_member_that_has_ended_does_not_fail():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer, stopper = stopping(FIRST_GOES_ON, Spoiled(6, 1), restore_best=False)
+    assert trainer.failed == {} and trainer.stopped == {1: 3} and stopper.stopped.tolist() == [False, True]
+    assert np.isfinite(trainer.history["loss"]).all() and trainer.history.epochs == 8
+    losses = trainer.evaluate(*rings())["loss"]
+    short, _ = stopping(FIRST_GOES_ON, epochs=3, restore_best=False)
+    trainer.callbacks.clear()
+    trainer.metrics.clear()
+    trainer.fit(*rings(), epochs=2)
+    assert trainer.stopped == {} and (trainer.evaluate(*rings())["loss"] != losses).all()  # and they go on
+    assert losses[1] == short.evaluate(*rings())["loss"][1] and losses[0] != short.evaluate(*rings())["loss"][0]
+
+
+def test_the_training_ends_when_the_last_member_has_ended_or_failed():
+    with pytest.warns(RuntimeWarning, match="of members 0 is not finite"):
+        trainer, _ = stopping(FIRST_GOES_ON, Spoiled(5, 0))
+    assert trainer.failed == {0: (5, 1)} and trainer.stopped == {1: 3} and trainer.history.epochs == 5
+
+
+def test_a_member_that_has_ended_gets_no_better():
+    after = [x for pair in zip(GETS_BETTER, [1, 1, 1, *[0] * 97], strict=True) for x in pair]
+    keep, lowest = BestModel("number", mode="min", restore_best=False), BestModel("loss", restore_best=False)
+    _, stopper = stopping(after, keep, lowest)
+    assert lowest.best_epoch.tolist() == [8, 3]  # its last epoch counts
+    for callback in (keep, stopper):
+        assert callback.best_epoch.tolist() == [8, 1] and callback.best[1] == 1
+
+
+def test_weights_are_copied_when_they_are_better(monkeypatch):
+    copies = []
+    state_dict = nn.Stack.state_dict
+    monkeypatch.setattr(nn.Stack, "state_dict", lambda self: copies.append(1) or state_dict(self))
+    stopping([1] * 200, epochs=2)
+    assert len(copies) == 2  # in the first epoch, and to put them back
 
 
 def never(prediction, target):
@@ -80,6 +154,16 @@ def test_gradients_are_clipped_member_by_member():
     assert np.isnan(tn.optim.clip_grad_norm_(stack.parameters(), 1.0)).tolist() == [k == 2 for k in range(7)]
 
 
+def test_the_norm_is_that_of_all_members_whoever_has_a_gradient():
+    for kinds in ((nn.PReLU, nn.ReLU, nn.ReLU), (nn.ReLU, nn.PReLU, nn.ReLU), (nn.ReLU, nn.Tanh, nn.Tanh)):
+        stack = nn.stack([nn.Sequential(nn.Linear(2, 2, rng=0).requires_grad_(False), kind()) for kind in kinds])
+        if nn.PReLU in kinds:
+            stack(rng_of(0).normal(size=(9, 2))).sum().backward()
+        for twin in (stack, pickle.loads(pickle.dumps(stack)), copy.deepcopy(stack)):
+            norms = tn.optim.clip_grad_norm_(twin.parameters(), 1.0)
+            assert norms.shape == (3,) and [kind is nn.PReLU for kind in kinds] == (norms > 0).tolist()
+
+
 def test_what_has_no_gradient_is_not_clipped():
     for clip in (tn.optim.clip_grad_norm_, tn.optim.clip_grad_value_):
         with pytest.raises(TypeError, match=f"{clip.__name__}: the parameters hold a float64; give tensors"):
@@ -98,7 +182,12 @@ def test_the_history_is_told_and_saved(tmp_path):
     assert float(rows[1]["loss[2]"]) == history["loss"][1][2] and float(rows[0]["lr"]) == 0.02
     low, middle, high = np.sort(history["loss"][-1])
     assert f"loss {middle:.4g} ({low:.4g} to {high:.4g})" in repr(history) and lines[1].startswith("epoch 2  loss ")
-    assert "history of 2 epochs: loss" in repr(history.member(0)).lower() and "(" not in repr(history.member(0))
+    history["loss"].append(np.array([2.0, np.nan, 1.0]))
+    history["binary_accuracy"].append(np.array([np.nan, np.nan, np.nan]))
+    for name in ("lr", "seconds"):
+        history[name].append(0.5)
+    assert "loss 1.5 (1 to 2), binary_accuracy nan, lr 0.5, seconds 0.5, 1 of 3 failed" in repr(history)
+    assert "history of 3 epochs: loss" in repr(history.member(0)).lower() and "(" not in repr(history.member(0))
 
 
 def test_a_history_is_asked_for_a_member_that_it_has():
@@ -128,7 +217,8 @@ def test_a_member_that_fails_leaves_the_others_alone(compile, optimizer):
 
     stack = nn.ensemble(make, 4)
     trainer = trainer_of(stack, [0, 1, 2, 3], optimizer=optimizer, lr=0.01, compile=compile)
-    with pytest.warns(RuntimeWarning, match=r"epoch 1, batch \d: the loss, .* of members 2 is not finite; they stay as"):
+    words = r"epoch 1, batch \d: the loss, .* of members 2 is not finite; they stay as .* Of member 2: The inputs .* row 0 the"
+    with pytest.warns(RuntimeWarning, match=words):
         history = trainer.fit(*data, epochs=3, batch_size=10, shuffle=False, validation_data=rings(20))
     assert trainer.failed == {2: (1, 3)}
     assert np.isnan([*history.member(2)["loss"], *history.member(2)["val_loss"]]).all()
@@ -141,6 +231,24 @@ def test_a_member_that_fails_leaves_the_others_alone(compile, optimizer):
             assert k == 2
         for name, value in alone.model.state_dict().items():  # the averages of normalisations too
             np.testing.assert_allclose(back.state_dict()[name], value, rtol=1e-7, atol=1e-10, err_msg=name)
+
+
+@pytest.mark.parametrize("optimizer, options", [
+    (tn.optim.SGD, {"momentum": 0.9}), (tn.optim.Adam, {}), (tn.optim.Adagrad, {}), (tn.optim.SGD, {}),
+], ids=["momentum", "adam", "adagrad", "plain"])  # fmt: skip
+def test_a_member_that_failed_can_be_trained_again(optimizer, options):
+    spoil = Spoiled(2, 1, 2)
+    stack = nn.ensemble(mlp, 4)
+    trainer = trainer_of(stack, [0, 1, 2, 3], optimizer=optimizer, options=options, callback=lambda: spoil)
+    with pytest.warns(RuntimeWarning, match="of members 1, 2 is not finite"):
+        trainer.fit(*rings(), epochs=3, batch_size=45)
+    trainer.callbacks.clear()
+    history = trainer.fit(*rings(), epochs=20, batch_size=45)
+    assert trainer.failed == {} and (history["loss"][-1] < history["loss"][0]).all()
+    for k in (0, 3):  # of which nothing was forgotten
+        alone = trainer_of(mlp(k), k, optimizer=optimizer, options=options)
+        losses = alone.fit(*rings(), epochs=3, batch_size=45), alone.fit(*rings(), epochs=20, batch_size=45)
+        np.testing.assert_allclose(history.member(k)["loss"], losses[1]["loss"], rtol=1e-9)
 
 
 class Spoil(Callback):
@@ -173,8 +281,10 @@ def test_when_the_last_member_fails_the_training_ends():
     x[3] = np.nan
     stack = nn.ensemble(mlp, 3)
     before = stack.state_dict()
-    with pytest.raises(NonFiniteError, match=r"epoch 1, batch 1: .* of members 0, 1, 2 .* no other member is left"):
+    words = r"epoch 1, batch 1: .* of members 0, 1, 2 .* no other member is left\. Of member 0: The inputs of .*, row 3 the"
+    with pytest.raises(NonFiniteError, match=words) as caught:
         trainer_of(stack, 0).fit(x, y, shuffle=False)
+    assert caught.value.module == "0"
     for name, value in stack.state_dict().items():
         np.testing.assert_array_equal(value, before[name])
 
@@ -188,12 +298,19 @@ def test_data_that_do_not_fit_the_members():
         ((x[0], y[0][:9]), "x has 45 rows and y has 9"),
         ((x[0][:0], y[0][:0]), "the data are empty"),
         ((x[:, :0], y[:, :0]), "the data are empty"),
-        (([(x[0], y)],), "batch 1 of the data: x has 45 rows and y has 4"),
+        ((x[0], y), r"x has shape \(45, 2\), for all members, and y \(4, 45, 1\), for each its own; x must be each"),
+        (([(x[0], y)],), r"batch 1 of the data: x has shape \(45, 2\), for all members, and y \(4, 45, 1\)"),
+        (([(x[0], y[0][:9])],), "batch 1 of the data: x has 45 rows and y has 9"),
     ]:
         with pytest.raises(ValueError, match=f"fit: .*{words}|^{words}"):
             trainer.fit(*data)
     with pytest.raises(ShapeError, match="predict: x has shape"):
         trainer.predict(np.ones((3, 4, 2)))
+
+
+def test_targets_of_as_many_columns_as_members_are_for_all():
+    x, y = np.ones((4, 2)), np.ones((4, 4))
+    trainer_of(nn.ensemble(lambda seed: mlp(seed, out=4), 4), 0, loss=nn.MSELoss()).fit(x, y)
 
 
 def test_a_loss_needs_a_number_for_each_member():

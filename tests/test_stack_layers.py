@@ -157,10 +157,36 @@ def test_the_state_of_a_cell_has_the_shape_that_it_returned():
             cells(np.ones((2, N, 2)), np.ones(shape))
 
 
-def test_every_activation_and_simple_layer_is_in_the_table():
-    assert {getattr(nn, name) for name in ACTIVATIONS} <= set(FOR_MEMBERS)
-    assert {nn.APL, nn.KANLinear, nn.LayerNorm, nn.BatchNorm1d, nn.Conv1d, nn.Conv2d} <= set(FOR_MEMBERS)
-    assert {nn.Linear, nn.Identity, nn.Flatten, nn.Dropout, nn.PReLU, nn.Swish, nn.LSTMCell, nn.RNNCell} <= set(FOR_MEMBERS)
+def test_a_state_belongs_to_as_many_members_as_the_input():
+    cells = nn.stack([nn.LSTMCell(2, 3) for _ in range(3)]).members
+    x, h = np.ones((3, N, 2)), np.ones((3, N, 3))
+    for state in ((h, h[:1]), (h[:1], h[:1]), (h[0], h[0]), (h, np.ones(()))):
+        with pytest.raises(ShapeError, match=r"the state has shape .*; it must be \(3, 7, 3\), as the cell returns it"):
+            cells(x, state)
+
+
+def test_cells_that_differ_take_their_state_by_name():
+    cells = [nn.RNNCell(2, 3, rng=0), nn.RNNCell(2, 3, nonlinearity="relu", rng=1), nn.RNNCell(2, 3, rng=2)]
+    x, h = rng_of(0).normal(size=(3, N, 2)), rng_of(1).normal(size=(3, N, 3))
+    expected = [cell(*parts).data for cell, *parts in zip(cells, x, h, strict=True)]
+    np.testing.assert_allclose(nn.stack(cells).members(x, hx=h).data, expected, rtol=1e-12)
+
+
+def test_functions_of_connections_are_asked_of_a_member():
+    stack = nn.stack([nn.KANLinear(2, 3, rng=seed) for seed in range(2)])
+    x = rng_of(0).normal(size=(N, 2))
+    for method, words in ((stack.members.edges, r"stack\[k\]"), (stack.members.update_grid, r"stack\.unstack\(\)")):
+        with pytest.raises(TypeError, match=f"KANLinear.{method.__name__}: the layer is of a stack; .*{words}"):
+            method(x)
+    np.testing.assert_allclose(stack[1].edges(x).sum(axis=-1).data, stack(x).data[1], rtol=1e-12)
+
+
+def test_every_layer_is_in_the_table_and_tested():
+    modules = {x for name in nn.__all__ if isinstance(x := getattr(nn, name), type) and issubclass(x, nn.Module)}
+    losses = {x for x in modules if x.__module__ in ("tinynet.nn.losses", "tinynet.nn.classification")}
+    layers = modules - losses - {nn.Module, nn.MemberLoss, nn.Stack}
+    assert layers == {kind for kind in FOR_MEMBERS if kind.__module__.startswith("tinynet.nn.")}
+    assert layers - {type(make()) for make, _ in LAYERS.values()} == {nn.ModuleList, nn.LSTMCell, nn.RNNCell}
 
 
 @pytest.mark.parametrize("n_out", [1, 2])

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -99,6 +100,22 @@ def test_other_code_of_a_person_is_run_as_it_is():
     clipped = [fit(network(), compile, callbacks=[Clip()]) for compile in (True, False)]
     assert "compiled: 4" in repr(clipped[0].step)
     np.testing.assert_allclose(*(trainer.predict(data()[0]) for trainer in clipped), rtol=1e-12)
+
+
+def test_a_function_among_the_options_is_run_as_it_is():
+    def fitted(function):
+        return repr(fit(nn.KANLinear(2, 1, base_activation=function), "auto").step)
+
+    factor = 1.0
+    for ours in (np.tanh, nn.functional.silu, nn.PReLU(2)):
+        assert ", compiled: " in fitted(ours)
+    for scaled in (lambda x: factor * x, partial(lambda x, y: factor * x, y=1), tn.grad(lambda x: np.sum(factor * x**2))):
+        assert "not compiled: base_activation of KANLinear is " in fitted(scaled)
+    trainer = fit(nn.KANLinear(2, 1, base_activation=lambda x: factor * x, rng=0), "auto")
+    trainer.optimizer.param_groups[0]["lr"] = 0.0
+    factor = 100.0
+    x, y = data()
+    np.testing.assert_allclose(trainer.fit(x, y)["loss"], trainer.evaluate(x, y)["loss"], rtol=1e-9)
 
 
 class Counting(tn.optim.SGD):

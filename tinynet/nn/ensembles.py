@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import ShapeError
+from tinynet.nn.foreign import added_code
 from tinynet.nn.joining import Origin
 from tinynet.nn.lossparts import as_operand
-from tinynet.nn.memberlayers import FOR_MEMBERS, Alternatives
+from tinynet.nn.memberlayers import FOR_MEMBERS
 from tinynet.nn.module import Module
 from tinynet.nn.parameter import StackedBuffer, StackedParameter
 from tinynet.nn.trial import Trial
@@ -27,7 +28,8 @@ def stack(models: Iterable[Module], sample_axes: int = 1) -> "Stack":
     Parameters
     ----------
     models : iterable of Module
-        The members; they are copied, and stay as they are.
+        The members; they are copied, and stay as they are. Functions among their options should be the same objects in all:
+        members whose layers differ in one, in a lambda made anew for each say, are computed one by one at that place.
     sample_axes : int
         How many axes a sample has: 1 for a row of features, 3 for a picture of shape (channels, height, width).
 
@@ -137,8 +139,8 @@ class Stack(Module):
         self._origin = Origin(models)
         self.members = self._origin.joined
         self.training = self.members.training
-        kinds = {type(x) for x in self.members.modules()} - {Alternatives, *FOR_MEMBERS.values()}
-        self._trial = Trial(", ".join(sorted(kind.__name__ for kind in kinds))) if kinds else None
+        kinds = {what for model in self._origin.models for x in model.modules() if (what := _to_try(x))}
+        self._trial = Trial(", ".join(sorted(kinds))) if kinds else None
 
     def _attributes(self) -> Iterator[tuple[str, Any]]:
         yield "members", self.members
@@ -207,3 +209,9 @@ class Stack(Module):
     def extra_repr(self) -> str:
         """The number of members."""
         return f"{len(self)} members"
+
+
+def _to_try(layer: Module) -> str:
+    """The kind of a member's layer, if it is one that nobody spoke for, or something was added to it; nothing if not."""
+    kind, added = type(layer), added_code(layer)
+    return f"{kind.__name__} ({added})" if added else "" if kind in FOR_MEMBERS else kind.__name__

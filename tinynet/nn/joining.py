@@ -6,6 +6,7 @@ alike. What holds no other layer, an activation say, may differ among members: e
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class Origin:
     Attributes
     ----------
     models : list of Module
-        The copies; of these only the architecture and the generators are still in use.
+        The copies; of these only the architecture and the generators are still in use, and their tensors hold no numbers.
     joined : Module
         The architecture with stacked tensors.
 
@@ -48,9 +49,11 @@ class Origin:
         given = list(models)
         _check(given)
         self.models: list[Module] = copy.deepcopy(given)  # in one go: generators that members share stay shared
-        joint = _Joint()
+        joint = _Joint(len(given))
         self.joined = joint.module("", self.models, tuple(range(len(given))))
         self._tensors, self._modules = joint.tensors, joint.modules
+        for own, _, _ in chain.from_iterable(self._tensors.values()):
+            own.data, own.grad = np.empty(0, own.dtype), None  # which the stacked ones hold now
 
     def member(self, k: int) -> Module:
         """Member k with its rows of the stacked tensors, without gradients, in the mode that the stack's layers are in."""
@@ -60,7 +63,6 @@ class Origin:
             twin = copies[id(own)]
             twin.data = stacked.data[row].copy()
             twin.requires_grad = stacked.requires_grad
-            twin.grad = None
         for module, together in self._modules[k]:
             copies[id(module)].training = together.training
         return model
@@ -75,6 +77,12 @@ def _check(models: list[Any]) -> None:
             raise TypeError(f"stack: model {k} is a {type(model).__name__}, no Module")
         if any(isinstance(x, StackedParameter | StackedBuffer) for x in (*model.parameters(), *model.buffers())):
             raise ValueError(f"stack: model {k} is a stack or holds one; put its members, .unstack(), into the new stack")
+        for name, x in (*model.named_parameters(), *model.named_buffers()):
+            if getattr(x, "hooks", None):
+                raise ValueError(
+                    f"stack: a hook is registered on {name} of model {k}, and would not see the gradient of the stack's; "
+                    "register it on the stack's own, whose first axis is that of the members"
+                )
         for x in model.parameters():
             if owners.setdefault(id(x), k) != k:
                 raise ValueError(f"stack: models {owners[id(x)]} and {k} share a parameter; make each model anew")
@@ -85,7 +93,8 @@ def _check(models: list[Any]) -> None:
 class _Joint:
     """Joins what members have at a place, and remembers what it made of what."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: int) -> None:
+        self._size = size
         self.tensors: dict[int, list[tuple[Tensor, Tensor, int]]] = {}  # of each member its tensors, each with its row
         self.modules: dict[int, list[tuple[Module, Module]]] = {}  # and its modules
         self._made: dict[Rows, Any] = {}  # by identities: what members share within themselves stays shared
@@ -132,11 +141,13 @@ class _Joint:
         key = tuple(map(id, tensors))
         if key not in self._made:
             self._check_tensors(place, tensors, rows)
-            data = np.stack([x.data for x in tensors])
+            data, requires_grad = np.stack([x.data for x in tensors]), tensors[0].requires_grad
             if isinstance(tensors[0], Parameter):
-                made: Tensor = StackedParameter(data, rows, requires_grad=tensors[0].requires_grad)
+                made: Tensor = StackedParameter(data, rows, self._size, requires_grad)
+            elif isinstance(tensors[0], Buffer):
+                made = StackedBuffer(data, rows, self._size)
             else:
-                made = StackedBuffer(data, rows) if isinstance(tensors[0], Buffer) else Tensor(data)
+                made = Tensor(data, requires_grad)
             self._made[key] = made
             for row, x in enumerate(tensors):
                 self.tensors.setdefault(rows[row], []).append((x, made, row))

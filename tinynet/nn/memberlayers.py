@@ -4,7 +4,7 @@ Most do as they are: they work element by element, or over axes counted from the
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Never, TypeVar
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_index
@@ -42,8 +42,10 @@ def stacking(kind: type[Module]) -> Callable[[Kind], Kind]:
     in front, a tuple of all members' generators, and what is alike in all members as it is. Its `forward` is given inputs
     with the axis of members in front of those that the layer itself would be given.
 
-    A kind of layer that nobody spoke for computes by its own `forward`, and each shape of input that such a stack sees for the
-    first time, in training and in evaluation, is tried out: what the stack gives must be what its members give one by one.
+    A kind of layer that nobody spoke for computes by its own `forward`, as one does to which a person added a hook, a method
+    or a function, and each shape of input that such a stack sees for the first time, in training and in evaluation, is tried
+    out: what the stack gives must be what its members give one by one. Where a layer draws from the default generator, for
+    other purposes than `Dropout`, only the shape can be compared.
 
     Parameters
     ----------
@@ -83,7 +85,7 @@ def stacking(kind: type[Module]) -> Callable[[Kind], Kind]:
 # As they are ---------------------------------------------------------------------------------------------------------
 
 for _kind in (
-    Sequential, ModuleList, Linear, KANLinear, Identity, activations.ELU, activations.GELU, activations.Hardsigmoid,
+    Sequential, ModuleList, Linear, Identity, activations.ELU, activations.GELU, activations.Hardsigmoid,
     activations.Hardswish, activations.Hardtanh, activations.LeakyReLU, activations.LogSigmoid, activations.Mish,
     activations.ReLU, activations.ReLU6, activations.SELU, activations.SiLU, activations.Sigmoid, activations.Sin,
     activations.Softplus, activations.Softsign, activations.Square, activations.Tanh, activations.Tanhshrink,
@@ -99,11 +101,6 @@ def _of_one(x: Any) -> Any:
     return values(x)[0]
 
 
-def _behind(axis: int, x: Any) -> int:
-    """An axis of what a member is given, behind that of the members; an AxisError if a member has none such."""
-    return normalize_axis_index(axis, x.ndim - 1) + 1
-
-
 @stacking(Flatten)
 class Flattens(Flatten):
     """`Flatten`, its axes counted behind that of the members."""
@@ -113,22 +110,25 @@ class Flattens(Flatten):
         return np.reshape(x, (x.shape[0], *super().forward(_of_one(x)).shape))
 
 
-@stacking(Softmax)
-class Softmaxes(Softmax):
-    """`Softmax`, its axis counted behind that of the members."""
+class _AlongAnAxis:
+    """What `Softmax` and `LogSoftmax` have in common: their axis is counted behind that of the members."""
+
+    axis: int
 
     def forward(self, x: Any) -> Any:
-        """The probabilities."""
-        return type(self).function(x, _behind(self.axis, x))
+        """The probabilities, or their logarithms."""
+        function: Callable[..., Any] = type(self).function  # type: ignore[attr-defined]
+        return function(x, normalize_axis_index(self.axis, x.ndim - 1) + 1)
+
+
+@stacking(Softmax)
+class Softmaxes(_AlongAnAxis, Softmax):
+    """`Softmax`, its axis counted behind that of the members."""
 
 
 @stacking(LogSoftmax)
-class LogSoftmaxes(LogSoftmax):
+class LogSoftmaxes(_AlongAnAxis, LogSoftmax):
     """`LogSoftmax`, its axis counted behind that of the members."""
-
-    def forward(self, x: Any) -> Any:
-        """The logarithms."""
-        return type(self).function(x, _behind(self.axis, x))
 
 
 @stacking(PReLU)
@@ -173,6 +173,22 @@ class APLs(APL):
     def extra_repr(self) -> str:
         """The numbers of hinges and of functions of a member."""
         return f"pieces={self.a.shape[1]}, num_parameters={self.a.shape[2]}"
+
+
+@stacking(KANLinear)
+class KANLinears(KANLinear):
+    """`KANLinear` with functions for each member; they are looked at, and their grids updated, in a member."""
+
+    def edges(self, x: Any) -> Never:
+        """Of a member: ``stack[k]`` has its functions."""
+        raise TypeError("KANLinear.edges: the layer is of a stack; ask a member, stack[k]")
+
+    def update_grid(self, x: Any) -> Never:
+        """Of a member, before it is stacked."""
+        raise TypeError(
+            "KANLinear.update_grid: the layer is of a stack; update the grids of its members, stack.unstack(), and stack them "
+            "anew"
+        )
 
 
 @stacking(LayerNorm)
@@ -239,14 +255,17 @@ class Conv2ds(Conv2d):
 class _Cells:
     """What the cells have in common: input and states have an axis of members in front."""
 
-    hidden_size: int
-    weight_hh: Any
-
     def _checked(self, x: Any, *states: Any) -> tuple[Any, ...]:
         x = as_operand(x)
-        super()._checked(_of_one(x), *(_of_one(h) for h in states if h is not None))  # type: ignore[misc]
-        shape = (*x.shape[:-1], self.hidden_size)
-        return x, *(np.zeros(shape, self.weight_hh.dtype) if h is None else as_operand(h) for h in states)
+        _, *zeros = super()._checked(_of_one(x), *[None] * len(states))  # type: ignore[misc]
+        shape = (len(x), *zeros[0].shape)
+        states = tuple(np.zeros(shape, zeros[0].dtype) if h is None else as_operand(h) for h in states)
+        if any(h.shape != shape for h in states):
+            raise ShapeError(
+                f"{type(self).__name__}: for an input of shape {x.shape}, the members first, the state has shape "
+                f"{' and '.join(str(h.shape) for h in states)}; it must be {shape}, as the cell returns it, or None for zeros"
+            )
+        return x, *states
 
 
 @stacking(RNNCell)
@@ -293,10 +312,10 @@ class Alternatives(Module):
         order = np.argsort(np.concatenate(positions))
         self._order = _as_index(tuple(order.tolist()))
 
-    def forward(self, *args: Any) -> Any:
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Each layer's output for its members, put together again; what a layer is given or gives may be tuples, as states."""
         parts = zip(self.groups, self._positions, strict=True)
-        return self._together([layer(*_rows(args, rows)) for layer, rows in parts])
+        return self._together([layer(*_rows(args, rows), **_rows(kwargs, rows)) for layer, rows in parts])
 
     def _together(self, outputs: Sequence[Any]) -> Any:
         if isinstance(outputs[0], tuple | list):
@@ -310,7 +329,9 @@ class Alternatives(Module):
 
 
 def _rows(x: Any, rows: Any) -> Any:
-    """Those rows of an array, or of the arrays of a tuple; what is no array, None say, is for all."""
+    """Those rows of an array, or of the arrays of a tuple or dict; what is no array, None say, is for all."""
+    if isinstance(x, dict):
+        return {name: _rows(part, rows) for name, part in x.items()}
     if isinstance(x, tuple | list):
         return tuple(_rows(part, rows) for part in x)
     return x[rows] if np.ndim(x) else x

@@ -65,14 +65,15 @@ class _OfMembers:
     __slots__ = ()
 
     members: tuple[int, ...]
+    stack_size: int
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin: Any = super().__deepcopy__(memo)  # type: ignore[misc]
-        twin.members = self.members
+        twin.members, twin.stack_size = self.members, self.stack_size
         return twin
 
     def __reduce__(self) -> Any:
-        return _restored, (super().__reduce__(), self.members)
+        return _restored, (super().__reduce__(), self.members, self.stack_size)
 
 
 class StackedParameter(_OfMembers, Parameter):
@@ -84,26 +85,32 @@ class StackedParameter(_OfMembers, Parameter):
         The values, the members along the first axis.
     members : tuple of int
         The numbers of the members that the rows belong to.
+    stack_size : int
+        How many members the stack has.
     requires_grad : bool
         False freezes the parameter.
 
     Attributes
     ----------
     members : tuple of int
+    stack_size : int
 
     Examples
     --------
     >>> import numpy as np
     >>> from tinynet.nn.parameter import StackedParameter
-    >>> StackedParameter(np.ones((2, 3)), (0, 1)).members
-    (0, 1)
+    >>> StackedParameter(np.ones((2, 3)), (0, 4), 5).members
+    (0, 4)
     """
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "stack_size")
 
-    def __init__(self, data: npt.ArrayLike, members: tuple[int, ...], requires_grad: bool = True) -> None:
+    def __init__(
+        self, data: npt.ArrayLike, members: tuple[int, ...], stack_size: int, requires_grad: bool = True
+    ) -> None:
         super().__init__(data, requires_grad)
         self.members = members
+        self.stack_size = stack_size
 
 
 class StackedBuffer(_OfMembers, Buffer):
@@ -115,28 +122,32 @@ class StackedBuffer(_OfMembers, Buffer):
         The values, the members along the first axis.
     members : tuple of int
         The numbers of the members that the rows belong to.
+    stack_size : int
+        How many members the stack has.
 
     Attributes
     ----------
     members : tuple of int
+    stack_size : int
 
     Examples
     --------
     >>> import numpy as np
     >>> from tinynet.nn.parameter import StackedBuffer
-    >>> StackedBuffer(np.ones((2, 3)), (4, 5)).members
+    >>> StackedBuffer(np.ones((2, 3)), (4, 5), 6).members
     (4, 5)
     """
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "stack_size")
 
-    def __init__(self, data: npt.ArrayLike, members: tuple[int, ...]) -> None:
+    def __init__(self, data: npt.ArrayLike, members: tuple[int, ...], stack_size: int) -> None:
         super().__init__(data)
         self.members = members
+        self.stack_size = stack_size
 
 
-def _restored(reduced: Any, members: tuple[int, ...]) -> Any:
+def _restored(reduced: Any, members: tuple[int, ...], stack_size: int) -> Any:
     make, arguments = reduced
     tensor = make(*arguments)
-    tensor.members = members
+    tensor.members, tensor.stack_size = members, stack_size
     return tensor

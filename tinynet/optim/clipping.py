@@ -62,10 +62,12 @@ def clip_grad_norm_(
         raise ValueError(f"clip_grad_norm_: max_norm must not be negative, got {max_norm}")
     if not norm_type > 0:
         raise ValueError(f"clip_grad_norm_: norm_type must be positive, got {norm_type}")
-    pairs = _with_gradients("clip_grad_norm_", parameters)
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    pairs = _with_gradients("clip_grad_norm_", tensors)
     owners = [p.members if isinstance(p, StackedParameter) else None for p, _ in pairs]
     gradients = [g for _, g in pairs]
-    norm = _norm(_by_member(gradients, owners) if any(owners) else _flat(gradients), norm_type)
+    size = max((p.stack_size for p in tensors if isinstance(p, StackedParameter)), default=0)
+    norm = _norm(_by_member(gradients, owners, size) if size else _flat(gradients), norm_type)
     if error_if_nonfinite and not np.all(np.isfinite(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {norm}; look for the loss or layer that overflowed, or set "
@@ -106,12 +108,12 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
-    for p, g in _with_gradients("clip_grad_value_", parameters):
+    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for p, g in _with_gradients("clip_grad_value_", tensors):
         p.grad = np.minimum(np.maximum(g, -clip_value), clip_value)[...]
 
 
-def _with_gradients(name: str, parameters: Tensor | Iterable[Tensor]) -> list[tuple[Tensor, Array]]:
-    tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+def _with_gradients(name: str, tensors: list[Tensor]) -> list[tuple[Tensor, Array]]:
     for p in tensors:
         if not isinstance(p, Tensor):
             raise TypeError(f"{name}: the parameters hold a {type(p).__name__}; give tensors, whose .grad is clipped")
@@ -124,10 +126,9 @@ def _flat(arrays: list[Array]) -> Array:
     return np.abs(np.concatenate(arrays, axis=None)).astype(np.float64) if arrays else np.zeros(0)
 
 
-def _by_member(arrays: list[Array], owners: list[tuple[int, ...] | None]) -> Array:
+def _by_member(arrays: list[Array], owners: list[tuple[int, ...] | None], count: int) -> Array:
     """The sizes of the elements of a stack's gradients, a row for each member; 0 where a member has no part in an array."""
-    blocks = []
-    count = 1 + max(max(members) for members in owners if members)
+    blocks = [np.zeros((count, 0))]
     for g, members in zip(arrays, owners, strict=True):
         if members is None:
             raise ValueError(
@@ -146,7 +147,7 @@ def _by_member(arrays: list[Array], owners: list[tuple[int, ...] | None]) -> Arr
 def _norm(sizes: Array, order: float) -> Any:
     """The norm over the last axis, scaled by the largest element so that no power overflows."""
     if not sizes.shape[-1]:
-        return np.float64(0)
+        return np.add.reduce(sizes, axis=-1)
     largest = np.maximum.reduce(sizes, axis=-1)
     if order == np.inf:
         return largest

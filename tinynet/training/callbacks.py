@@ -22,7 +22,8 @@ class Callback:
 
     The callbacks of a trainer are called in their order. Through the trainer they reach everything: ``trainer.model``,
     ``trainer.optimizer``, ``trainer.history``, ``trainer.epoch`` and ``trainer.batch`` (both counted from 1);
-    ``trainer.stop_training = True`` ends the training after the epoch.
+    ``trainer.stop_training = True`` ends the training after the epoch, ``trainer.stopped[k] = trainer.epoch`` that of a member
+    of a stack.
 
     Examples
     --------
@@ -127,7 +128,7 @@ class BestModel(Callback):
         value = record[self.monitor]
         if isinstance(trainer.model, Stack):
             values = np.broadcast_to(value, self.best.shape)
-            self._keep(self._of_members(values), values, trainer)
+            self._keep(self._of_members(values, trainer), values, trainer)
         elif self._better(value):
             self.best, self.best_epoch, self.best_weights = value, trainer.epoch, trainer.model.state_dict()
 
@@ -137,15 +138,18 @@ class BestModel(Callback):
         gain: float = self.best - value if self.mode == "min" else value - self.best
         return gain > self.min_delta
 
-    def _of_members(self, values: Any) -> Any:
-        """For each member of a stack whether its value is the best so far."""
+    def _of_members(self, values: Any, trainer: "Trainer") -> Any:
+        """For each member of a stack whether its value is the best so far; a member that has ended gets no better."""
         gain = self.best - values if self.mode == "min" else values - self.best
-        return np.where(np.isnan(self.best), ~np.isnan(values), gain > self.min_delta)
+        better = np.where(np.isnan(self.best), ~np.isnan(values), gain > self.min_delta)
+        better[[k for k, epoch in trainer.stopped.items() if epoch < trainer.epoch]] = False
+        return better
 
     def _keep(self, better: Any, values: Any, trainer: "Trainer") -> None:
         """Keep the weights of those members of a stack that got better."""
-        self.best[better], self.best_epoch[better] = values[better], trainer.epoch
-        self.best_weights = rows_replaced(self.best_weights, trainer.model, better)
+        if better.any():
+            self.best[better], self.best_epoch[better] = values[better], trainer.epoch
+            self.best_weights = rows_replaced(self.best_weights, trainer.model, better)
 
     def on_fit_end(self, trainer: "Trainer") -> None:
         if self.restore_best and self.best_weights is not None:
@@ -158,8 +162,8 @@ class BestModel(Callback):
 class EarlyStopping(BestModel):
     """End the training when it gets no better, with the best weights.
 
-    Of a stack (`tinynet.nn.stack`) each member ends by itself: its weights become those that it would have alone. They go on
-    being trained until the last member ends, and the history with them.
+    Of a stack (`tinynet.nn.stack`) each member ends by itself: from then on its weights stay as they are, as they would alone,
+    and its figures in the history are those of these weights, until the last member ends.
 
     Parameters
     ----------
@@ -204,34 +208,20 @@ class EarlyStopping(BestModel):
     def _forget(self) -> None:
         super()._forget()
         self.stopped: Any = False
-        self._last_weights: dict[str, Any] | None = None
 
     def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         super().on_epoch_end(trainer, record)
         waited = trainer.epoch - self.best_epoch >= self.patience
         if isinstance(trainer.model, Stack):
-            self._stop(waited, trainer)
+            self.stopped |= waited
+            for k in np.flatnonzero(waited).tolist():
+                trainer.stopped.setdefault(k, trainer.epoch)
         elif waited:
             trainer.stop_training = True
 
     def _set_out(self, members: int) -> None:
         super()._set_out(members)
         self.stopped = np.zeros(members, bool)
-
-    def _keep(self, better: Any, values: Any, trainer: "Trainer") -> None:
-        super()._keep(better & ~self.stopped, values, trainer)
-
-    def _stop(self, waited: Any, trainer: "Trainer") -> None:
-        """Note which members of a stack end here, with their weights; the training ends with the last."""
-        self._last_weights = rows_replaced(self._last_weights, trainer.model, waited & ~self.stopped)
-        self.stopped = self.stopped | waited
-        if self.stopped.all():
-            trainer.stop_training = True
-
-    def on_fit_end(self, trainer: "Trainer") -> None:
-        if self._last_weights is not None:
-            trainer.model.load_state_dict(rows_replaced(self._last_weights, trainer.model, ~self.stopped))
-        super().on_fit_end(trainer)
 
 
 class Scheduler(Callback):
@@ -279,8 +269,7 @@ class Logger(Callback):
     ----------
     destination : str, path or callable
         The CSV file, which is written anew by each training and has its header first (of a stack with a column for each
-        member, ``loss[0]``); or what is called with each line, such
-        as ``print`` or ``logging.getLogger("training").info``.
+        member, ``loss[0]``); or what is called with each line, such as ``print`` or ``logging.getLogger("training").info``.
 
     Examples
     --------

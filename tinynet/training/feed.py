@@ -46,6 +46,11 @@ class MemberFeed:
         self._x, self._y = as_inputs(x, dtype), _as_targets(y, dtype)
         self._members, self._batch_size = len(stack), batch_size
         self._own = is_own(name, self._x, stack)
+        if not self._own and self._members != len(self._x) and self._y.shape[:2] == (self._members, len(self._x)):
+            raise ValueError(
+                f"{name}: x has shape {self._x.shape}, for all members, and y {self._y.shape}, for each its own; x must be "
+                "each member's own as well (np.broadcast_to makes it so)"
+            )
         if self._own and self._y.shape[:2] != self._x.shape[:2]:
             raise ValueError(
                 f"{name}: x has shape {self._x.shape}, for each member its own, and y {self._y.shape}; y must be each member's "

@@ -16,7 +16,7 @@ from tinynet.tensor import Tensor
 if TYPE_CHECKING:
     from tinynet.training.history import History
 
-__all__ = ["Guard", "NonFiniteError", "diagnose", "is_finite", "listed"]
+__all__ = ["Guard", "NonFiniteError", "diagnose", "forget", "is_finite", "listed"]
 
 Array = np.ndarray[Any, Any]
 
@@ -78,9 +78,9 @@ class Guard:
         """Go back to the values that were kept, in the arrays that are there; those of given members of a stack alone."""
         chosen = None if members is None else set(members)
         for x, kept in self._parts:
-            if chosen is None or not isinstance(x, StackedBuffer | StackedParameter):
+            if chosen is None:
                 x.data[...] = kept
-            else:
+            elif isinstance(x, StackedBuffer | StackedParameter):
                 rows = [row for row, member in enumerate(x.members) if member in chosen]
                 x.data[rows] = kept[rows]
 
@@ -105,6 +105,18 @@ class Guard:
                 return np.ones_like(wrong)
             wrong[list(x.members)] |= ~np.isfinite(x.data).reshape(len(x.members), -1).all(axis=1)
         return wrong
+
+
+def forget(optimizer: Any, members: Iterable[int]) -> None:
+    """Have an optimizer begin anew with members of a stack, and with whatever it remembers of others that is not finite."""
+    chosen, saved = list(members), optimizer.state_dict()
+    parameters = [x for group in optimizer.param_groups for x in group["params"]]
+    for index, state in saved["state"].items():
+        if isinstance(x := parameters[index], StackedParameter):
+            for name in state.keys() - {"step"}:  # which all members share
+                finite = np.isfinite(state[name]).reshape(len(x), -1).all(axis=1)
+                state[name][np.isin(x.members, chosen) | ~finite] = 0
+    optimizer.load_state_dict(saved)
 
 
 def _vectors(tensors: list[Tensor]) -> Iterator[tuple[Array, list[tuple[Tensor, slice]]]]:

@@ -152,11 +152,18 @@ class History(Mapping[str, list[Any]]):
 
 
 def describe(record: Mapping[str, Any], separator: str = "  ") -> str:
-    """An epoch's figures in a line of text, four digits each; of a stack the median of the members, and their extremes."""
-    return separator.join(f"{name} {_digits(value)}" for name, value in record.items())
+    """An epoch's figures in a line of text, four digits each.
+
+    Of a stack the median of the members and their extremes, without the figures that are not finite, and how many members have
+    no loss, since they failed.
+    """
+    parts = [f"{name} {_digits(value)}" for name, value in record.items()]
+    failed = int(np.isnan(record.get("loss", 0)).sum()) if np.ndim(record.get("loss", 0)) else 0
+    return separator.join([*parts, *([f"{failed} of {len(record['loss'])} failed"] if failed else [])])
 
 
 def _digits(value: Any) -> str:
     if not np.ndim(value):
         return f"{value:.4g}"
-    return f"{np.median(value):.4g} ({np.min(value):.4g} to {np.max(value):.4g})"
+    finite = value[np.isfinite(value)]
+    return f"{np.median(finite):.4g} ({np.min(finite):.4g} to {np.max(finite):.4g})" if finite.size else "nan"

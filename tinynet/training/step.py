@@ -11,6 +11,7 @@ import numpy as np
 from tinynet.errors import RecordingError, ShapeError
 from tinynet.mode import MODE
 from tinynet.nn.ensembles import Stack
+from tinynet.nn.foreign import foreign_code
 from tinynet.nn.memberloss import MemberLoss
 from tinynet.nn.module import Module
 from tinynet.revision import REVISION
@@ -136,26 +137,8 @@ class Step:
         if not isinstance(loss, Module):
             return f"the loss is {loss!r}, no module of tinynet; compile=True compiles it"
         parts = chain([self._optimizer], self._loss_function.modules(), self._model.modules())
-        found = next(filter(None, map(_persons_code, parts)), "")
+        found = next(filter(None, map(foreign_code, parts)), "")
         return found and f"{found}; compile=True compiles it"
-
-
-def _persons_code(part: Any) -> str:
-    """What in an optimizer or a module, without those in it, is not tinynet's, in a person's words."""
-    kind = type(part)
-    if not kind.__module__.startswith(_OURS):
-        return f"{kind.__name__} is not one of tinynet's classes"
-    if getattr(part, "_forward_hooks", ()):
-        return f"a hook is registered on {kind.__name__}"
-    for name, x in vars(part).items():
-        if callable(getattr(kind, name, None)):
-            return f"{name} of {kind.__name__} was replaced"
-        if isinstance(x, Tensor) and getattr(x, "hooks", None):
-            return f"a hook is registered on {name} of {kind.__name__}"
-    return ""
-
-
-_OURS = __name__.partition(".")[0] + "."
 
 
 def _see_gradient(gradient: Array) -> None:

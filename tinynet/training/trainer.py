@@ -16,7 +16,7 @@ from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
 from tinynet.training.callbacks import Callback
 from tinynet.training.feed import Feed, feed, orders
-from tinynet.training.finite import Guard, NonFiniteError, diagnose, listed
+from tinynet.training.finite import Guard, NonFiniteError, diagnose, forget, listed
 from tinynet.training.followed import Followed
 from tinynet.training.history import History
 from tinynet.training.inference import EVALUATION_BATCH, mode, predict
@@ -72,9 +72,12 @@ class Trainer:
         Where the training is, counted from 1.
     stop_training : bool
         Set by a callback: no epoch after this one.
+    stopped : dict of int to int
+        Of a stack: the members that a callback has ended, each with its last epoch. They stay as they are after it; the
+        training ends with the last.
     failed : dict of int to (int, int)
         Of a stack: the members whose loss, gradient or update was not finite, each with its epoch and batch. Their weights
-        are from before that batch; their part of the optimizer's state is lost.
+        are from before that batch; their part of the optimizer's state is lost, and begins anew with the next training.
     step : Step
         The last training step; its `repr` tells whether it is compiled, and what came of the comparison with the
         uncompiled one.
@@ -98,7 +101,7 @@ class Trainer:
     predictions have the shape (m, n, ...). Learning rates and their schedules are the same for all members, early stopping,
     the best weights and `tinynet.optim.clip_grad_norm_` each member's own. A member whose loss, gradient or update is not
     finite is left as it was, with one warning, and NaN in the history from that epoch on; the others go on, and a
-    NonFiniteError ends the training with the last.
+    NonFiniteError ends the training if all fail.
 
     Examples
     --------
@@ -143,6 +146,7 @@ class Trainer:
         self.history = History(())
         self.epoch = self.batch = 0
         self.stop_training = False
+        self.stopped: dict[int, int] = {}
         self.failed: dict[int, tuple[int, int]] = {}
         self._compile: Compile = compile
         self._set_out()
@@ -228,7 +232,7 @@ class Trainer:
             validation = feed("fit: validation_data", *pair, EVALUATION_BATCH, self.model, epochs)
         columns = ["loss", *self.metrics]
         history = History([*columns, *(f"val_{name}" for name in columns if validation is not None), "lr", "seconds"])
-        self.history, self.stop_training, self.failed = history, False, {}
+        self.history, self.stop_training, self.stopped, self.failed = history, False, {}, {}
         rng = self.rng if shuffle else None
         callbacks = (*self.callbacks, *progress(verbose, epochs))
         for callback in callbacks:
@@ -246,11 +250,13 @@ class Trainer:
                     history.append(record)
                     for callback in callbacks:
                         callback.on_epoch_end(self, record)
-                    if self.stop_training:
+                    if self.stop_training or self._all_ended():
                         break
         except KeyboardInterrupt:
             history.interrupted = True
         finally:
+            if self.failed or self.stopped:
+                forget(self.optimizer, self.failed)
             for callback in callbacks:
                 callback.on_fit_end(self)
         return history
@@ -299,7 +305,7 @@ class Trainer:
             try:
                 prediction = step(x, y)
                 if isinstance(self.model, Stack):
-                    self._leave_out(guard.bad_members(step.loss))
+                    self._hold(self.model, guard.bad_members(step.loss), x, y)
                 elif bad := guard.bad_values():
                     self._fail(f"the update made {self._names(bad)} overflow, so lower the learning rate")
             except NotFinite as error:
@@ -317,22 +323,26 @@ class Trainer:
                 callback.on_batch_end(self, step.loss)
         return self._without_failed(tally.result())
 
-    def _leave_out(self, bad: Array | None) -> None:
-        """Have the members of a stack that failed stay as they were before they did."""
-        new = [] if bad is None else [int(k) for k in np.flatnonzero(bad) if k not in self.failed]
+    def _hold(self, stack: Stack, bad: Array | None, x: Array, y: Array) -> None:
+        """Have the members of a stack that ended stay as they were before the batch, and those that now failed."""
+        ended = {*self.stopped, *self.failed}
+        new = [] if bad is None else [k for k in np.flatnonzero(bad).tolist() if k not in ended]
         self.failed.update(dict.fromkeys(new, (self.epoch, self.batch)))
+        if ended or new:
+            self._guard.restore({*ended, *new})
         if new:
             what = f"the loss, a gradient or the update of members {listed(list(map(str, new)))} is not finite"
-            if len(self.failed) == len(self.step.loss):
-                self._guard.restore()
-                self._fail(f"{what}, and no other member is left")
-            warnings.warn(
-                f"epoch {self.epoch}, batch {self.batch}: {what}; they stay as they were before, and the others go on",
-                RuntimeWarning,
-                stacklevel=4,
-            )
-        if self.failed:
-            self._guard.restore(self.failed)
+            module, causes = diagnose(stack[new[0]], x[new[0]], y[new[0]])
+            causes = f"Of member {new[0]}: {causes}"
+            if len(self.failed) == len(stack):
+                self._fail(f"{what}, and no other member is left", module, causes)
+            place = f"epoch {self.epoch}, batch {self.batch}"
+            outcome = f"{what}; they stay as they were before, and the others go on. {causes.rstrip()}"
+            warnings.warn(f"{place}: {outcome}", RuntimeWarning, stacklevel=4)
+
+    def _all_ended(self) -> bool:
+        """Whether the model is a stack of which no member is being trained any more."""
+        return isinstance(self.model, Stack) and len({*self.stopped, *self.failed}) == len(self.model)
 
     def _without_failed(self, figures: dict[str, Any]) -> dict[str, Any]:
         for k in self.failed:
