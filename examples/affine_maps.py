@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
-from common import HOLDS, WIDTH, Claim, start
-from stats import median
+from common import HOLDS, WIDTH, Claim, output, start
+from stats import center
 
 CLAIMS = (
     Claim(
@@ -34,11 +34,6 @@ def network(sizes: list[int], seed: int) -> tn.nn.Module:
     """Linear layers and nothing else."""
     rng = np.random.default_rng(seed)
     return tn.nn.Sequential(*(tn.nn.Linear(m, n, rng=rng) for m, n in pairwise(sizes)))
-
-
-def image(model: tn.nn.Module, x: Any) -> Any:
-    with tn.no_grad():
-        return model(x).data
 
 
 def best_line(points: Any, y: Any) -> float:
@@ -83,15 +78,15 @@ def main() -> None:
     for seed in run.seeds:
         for units in (UNITS, 1):  # through a layer with one unit the plane goes to a line
             layers = network([2, units, 2], seed)
-            centre, there, opposite = (image(layers, x) for x in (np.zeros(2), circle, -circle))
+            centre, there, opposite = (output(layers, x) for x in (np.zeros(2), circle, -circle))
             middle.append(np.abs((there + opposite) / 2 - centre).max() / np.abs(there - centre).max())
         layers = network([2, UNITS, UNITS, 2], seed)
         axes, half, _ = np.linalg.svd(tn.inspect.collapse(layers, np.zeros(2)).weight)
-        off = (image(layers, circle) - image(layers, np.zeros(2))) @ axes / half
+        off = (output(layers, circle) - output(layers, np.zeros(2))) @ axes / half
         ellipse.append(np.abs((off**2).sum(axis=1) - 1).max())
         x, y = tn.data.circle(POINTS, noise=0, rng=seed, majority=MAJORITY)
         before.append(best_line(x, y))
-        after.append(best_line(image(layers, x), y))
+        after.append(best_line(output(layers, x), y))
     print()
     run.claim(
         "B3",
@@ -99,7 +94,7 @@ def main() -> None:
         f"under each of {len(run.seeds)} random maps (three linear layers) the circle goes to an ellipse, its half-axes the "
         f"singular values. The centre of the disc stays in the middle of opposite points of the ring (to {max(middle):.0e}, "
         f"projections as well), so that a half-plane that holds the ring holds the centre too: no line separates them. Of "
-        f"{POINTS} points, {MAJORITY:.0%} in the ring, the best of all lines is right on {median(before):.0%}, as many before "
+        f"{POINTS} points, {MAJORITY:.0%} in the ring, the best of all lines is right on {center(before):.0%}, as many before "
         f"each map as after it",
     )
     if run.plot:

@@ -1,4 +1,4 @@
-"""What the examples share: their command line, the claims that they show, their pictures, and the last word.
+"""What the examples share: their command line, the claims that they show, their networks and pictures, and the last word.
 
 A script tells one story. It declares the claims that the story shows, each in words of its own and with the verdict that it
 is expected to come to; then it computes, says for each claim what came of it, draws its picture, and ends::
@@ -43,19 +43,25 @@ seconds. A picture is 8.3 inches wide (830 pixels, what README and the gallery s
 import argparse
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
+
+import numpy as np
 
 import tinynet as tn
 
 __all__ = [
-    "ACTIVATIONS", "CONDITION", "DOES_NOT_HOLD", "HOLDS", "NOT_SHOWN", "WIDTH", "Claim", "Run", "parse", "start", "verdict",
+    "ACTIVATIONS", "CONDITION", "DOES_NOT_HOLD", "HOLDS", "NOT_SHOWN", "WIDTH", "Claim", "Run", "mlp", "output", "parse",
+    "start", "verdict",
 ]  # fmt: skip
 
 HOLDS, CONDITION, DOES_NOT_HOLD = "holds", "holds with a condition", "does not hold"
 NOT_SHOWN = "not shown"
+FEWEST = 6
+"""Seeds that it takes: with fewer the 95 % interval of a median is everything (see `stats.center`)."""
 
 WIDTH = 8.3
 """The width of a picture in inches; with `DPI` pixels an inch it is as wide as README's column."""
@@ -70,6 +76,20 @@ ACTIVATIONS: dict[str, Callable[[], tn.nn.Module]] = {
     "tanh": tn.nn.Tanh, "sigmoid": tn.nn.Sigmoid, "sin": tn.nn.Sin, "square": tn.nn.Square,
 }  # fmt: skip
 """The activations that can be asked for by name."""
+
+
+def mlp(sizes: Sequence[int], activation: Callable[[], tn.nn.Module], rng: Any) -> tn.nn.Sequential:
+    """Linear layers from size to size with an activation between them; `rng` is what `numpy.random.default_rng` takes."""
+    generator = np.random.default_rng(rng)
+    linear = [tn.nn.Linear(n, m, rng=generator) for n, m in pairwise(sizes)]
+    return tn.nn.Sequential(linear[0], *(part for layer in linear[1:] for part in (activation(), layer)))
+
+
+def output(model: tn.nn.Module, x: Any) -> "np.ndarray[Any, Any]":
+    """What a model makes of x, as an array; of a stack what each member makes of it."""
+    with tn.no_grad():
+        return model(tn.Tensor(x)).data
+
 
 MEANINGS = {
     "epochs": "passes over the data",
@@ -147,9 +167,11 @@ class Run:
         print(f"\nThe picture is in {self.plot}.")
 
     def end(self) -> NoReturn:
-        """The last word: PASS and exit code 0 if each claim came to the verdict expected of it."""
+        """The last word: PASS and exit code 0 if each claim came to the verdict expected of it; a hint if seeds are few."""
         found = [(claim, self._found.get(claim.id, "not judged")) for claim in self._claims.values()]
         wrong = [f"{claim.id} {what}, expected: {claim.expected}" for claim, what in found if what != claim.expected]
+        if wrong and len(self.seeds) < FEWEST:
+            wrong.append(f"too few seeds to judge: {len(self.seeds)}, take at least {FEWEST}")
         verdict(not wrong, "; ".join(wrong) or ", ".join(f"{claim.id} {what}" for claim, what in found))
 
 

@@ -20,9 +20,12 @@ HEAD = """\
 # What activation functions do
 
 Claims that are made of activation functions, each computed: what is said, what came of it, and the command that shows it.
-Trainings are compared over many seeds: a number with quartiles is the median of the seeds, half of which lie between them; a
-95% interval is where the true rate or median is to be expected. `.venv/bin/python -m examples` runs all of it in some minutes
-(`--quick`: in about one) and prints every verdict; a claim whose verdict changes makes it fail.
+They come from two articles on why neural networks need activation functions: those of the first, which sets out from XOR, are
+A1 to A15; those of the second, notes on a course (cs231n), are B1 to B13.
+
+Trainings are compared over many seeds, that is, random starts. A number with quartiles is the median of the seeds, half of
+which lie between them; a 95% interval is where the true rate or median is to be expected. `.venv/bin/python -m examples` runs
+all of it in some minutes (`--quick`: in about one) and prints every verdict; a claim whose verdict changes makes it fail.
 Pictures need `.venv/bin/pip install -e '.[examples]'`. This page is written by `.venv/bin/python -m examples.gallery`.
 """
 
@@ -71,13 +74,12 @@ def main() -> None:
     known = {script.path.stem: script for script in everything}
     parser = argparse.ArgumentParser(prog="python -m examples.gallery", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; all unless told")
-    parser.add_argument("--quick", action="store_true", help="short runs: their figures are not those of the full ones")
     args = parser.parse_args()
     if unknown := [name for name in args.names if name not in known]:
         parser.error(f"unknown script {unknown[0]!r}; known are {', '.join(known)}")
     sections, failures = present_sections(), []
     chosen = [known[name] for name in args.names or known]
-    for outcome in run_all(chosen, *["--quick"] * args.quick, pictures=True):
+    for outcome in run_all(chosen, pictures=True):
         name = outcome.script.path.stem
         print(f"{name}: {outcome.last}", flush=True)
         if not outcome.passed:

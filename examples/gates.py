@@ -4,7 +4,8 @@ Keeping: at each time a network sees a random bit and a flag; at the end it has 
 three flags. An LSTM cell of 2 units, with gates, is trained beside a plain recurrent cell of 5 tanh units, which has as many
 parameters (51 with the readout): 30 times on 640 sequences (Adam, learning rate 0.02, batches of 64). Looking up: of
 eight keys, each with a value of ±1, attention is to give that of the key asked for; it is taught the values, never where to
-look. Accuracies are of 360 other samples.
+look. Accuracies are of 360 other samples, and 98% of them right is solved. What the gates of the LSTMs do is looked at where
+these have solved the task, and tried by taking it away: no writing between flags, and a forget gate that stays at its mean.
 """
 
 from typing import Any
@@ -12,21 +13,22 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
-from common import HOLDS, WIDTH, Claim, start
-from stats import Rate, median, rate
+from common import CONDITION, WIDTH, Claim, output, start
+from stats import Rate, center, rate
 
 CLAIMS = (
     Claim(
         "A14",
         "Sigmoids serve as gates that keep or forget, tanh as the state of recurrent networks, and softmax as the weights of "
         "attention.",
-        HOLDS,
+        CONDITION,
     ),
 )
 Array = np.ndarray[Any, Any]
 CELLS = {"LSTM, 2 units": lambda rng: tn.nn.LSTMCell(2, 2, rng=rng), "tanh, 5 units": lambda rng: tn.nn.RNNCell(2, 5, rng=rng)}
 LSTM, TANH = CELLS
 SEQUENCES, SHOWN, KEYS = 1000, 640, 8
+FLAGS, SOLVED = 3, 0.98
 
 
 class Recurrent(tn.nn.Module):
@@ -60,7 +62,7 @@ def flagged_bits(length: int, seed: int) -> tuple[Array, Array]:
     """Sequences (n, length, 2) of bits ±1 and flags, and the last flagged bits (n, 1) as 0 and 1."""
     rng = np.random.default_rng((seed, length))
     bits = rng.choice([-1.0, 1.0], (SEQUENCES, length))
-    flags = rng.random((SEQUENCES, length)) < 3 / length
+    flags = rng.random((SEQUENCES, length)) < FLAGS / length
     flags[:, 0] = True
     last = length - 1 - flags[:, ::-1].argmax(axis=1)
     return np.stack([bits, flags], axis=-1), np.take_along_axis(bits, last[:, None], axis=1) > 0
@@ -87,38 +89,55 @@ def train(make: Any, loss: tn.nn.Module, seeds: range, epochs: int, data: Any) -
     return models, right.mean(axis=(1, 2))
 
 
-def openings(model: Any, x: Array) -> tuple[Array, Array, Array]:
+def as_it_is(write: Array, keep: Array, flag: Array) -> tuple[Array, Array]:
+    return write, keep
+
+
+def replay(model: Any, x: Array, change: Any = as_it_is) -> tuple[Array, Array]:
+    """Run an LSTM with its input and forget gates changed: both and the content, each (n, time, units), and the logits."""
+    cell, seen = model.cell, []
+    h = c = np.zeros((len(x), cell.hidden_size))
+    for t in range(x.shape[1]):
+        sums = x[:, t] @ cell.weight_ih.data.T + h @ cell.weight_hh.data.T + cell.bias_ih.data + cell.bias_hh.data
+        write, keep, new, out = np.split(sums, 4, axis=-1)
+        write, keep = change(tn.sigmoid(write), tn.sigmoid(keep), x[:, t, 1:] == 1)
+        c = keep * c + write * np.tanh(new)
+        h = tn.sigmoid(out) * np.tanh(c)
+        seen.append((write, keep, c))
+    return np.array(seen).transpose(1, 2, 0, 3), output(model.readout, h)
+
+
+def openings(model: Any, x: Array) -> Any:
     """The input gate, the forget gate and the content of one unit along sequences, each (n, time).
 
     It is the unit whose content tells best, all along, what was flagged last.
     """
-    cell, seen = model.cell, []
-    h = c = np.zeros((len(x), cell.hidden_size))
-    for t in range(x.shape[1]):
-        bias = cell.bias_ih.data + cell.bias_hh.data
-        gates = tn.sigmoid(x[:, t] @ cell.weight_ih.data.T + h @ cell.weight_hh.data.T + bias)
-        h, c = (part.data for part in cell(x[:, t], (h, c)))
-        seen.append([*np.split(gates, 4, axis=-1)[:2], c])
-    units = np.array(seen).transpose(3, 1, 2, 0)
     latest = np.maximum.accumulate(np.where(x[:, :, 1] == 1, np.arange(x.shape[1]), 0), axis=1)
     flagged = np.take_along_axis(x[:, :, 0], latest, axis=1)
-    write, keep, content = max(units, key=lambda unit: abs(np.corrcoef(unit[2].ravel(), flagged.ravel())[0, 1]))
-    return write, keep, content
+    units = np.moveaxis(replay(model, x)[0], -1, 0)
+    return max(units, key=lambda unit: abs(np.corrcoef(unit[2].ravel(), flagged.ravel())[0, 1]))
 
 
-def at_flags(models: tn.nn.Stack, length: int, seeds: range) -> Array:
-    """For each seed the mean input and forget gate where there is a flag, after the first, and where there is none."""
-    found = []
-    for model, seed in zip(models.unstack(), seeds, strict=True):
-        x = flagged_bits(length, seed)[0][SHOWN:]
-        flag = x[:, 1:, 1] == 1
-        write, keep, _ = openings(model, x)
-        found.append([gate[:, 1:][where].mean() for where in (flag, ~flag) for gate in (write, keep)])
-    return np.array(found)
+def at_flags(model: Any, x: Array) -> list[float]:
+    """The mean input and forget gate where there is a flag, after the first, and where there is none."""
+    flag = x[:, 1:, 1] == 1
+    write, keep, _ = openings(model, x)
+    return [gate[:, 1:][where].mean() for where in (flag, ~flag) for gate in (write, keep)]
+
+
+def without(model: Any, x: Array, y: Array) -> list[float]:
+    """The accuracy of a trained LSTM as it is, with no writing between flags, and with a forget gate that stays at its mean."""
+    mean = replay(model, x)[0][1].mean(axis=(0, 1))
+    changes = (
+        as_it_is,
+        lambda write, keep, flag: (write * flag, keep),
+        lambda write, keep, flag: (write, np.broadcast_to(mean, keep.shape)),
+    )
+    return [((replay(model, x, change)[1] > 0) == y).mean() for change in changes]
 
 
 def solved_by(accuracies: Array) -> Rate:
-    return rate(int((accuracies >= 0.98).sum()), len(accuracies))
+    return rate(int((accuracies >= SOLVED).sum()), len(accuracies))
 
 
 def weights(model: Any) -> Array:
@@ -140,7 +159,8 @@ def picture(solved: dict[tuple[str, int], Array], lengths: Any, model: Any, x: A
     gates.plot(times, write, color=tn.plot.COLORS[1], linestyle="--", label="input gate")
     gates.plot(times, keep, color=tn.plot.COLORS[0], label="forget gate")
     gates.plot(times, content / np.abs(content).max(), color="black", linewidth=2, label="content, scaled")
-    gates.set(title="forgetting at flags", xlabel="time (grey: flags)", ylim=(-1.1, 2.2), yticks=(-1, 0, 1))
+    gates.set(title="forgetting at flags", xlabel="time (grey: flags)", ylabel="opening; content")
+    gates.set(ylim=(-1.1, 2.2), yticks=(-1, 0, 1))
     gates.legend(fontsize=8, loc="upper center")
     image = look.imshow(attention, cmap="cividis", vmin=0, vmax=1)
     figure.colorbar(image, ax=look, location="bottom", label="weight", ticks=(0, 0.5, 1))
@@ -149,9 +169,9 @@ def picture(solved: dict[tuple[str, int], Array], lengths: Any, model: Any, x: A
 
 
 def main() -> None:
-    run = start(__doc__, CLAIMS, seeds=(30, 6), epochs=(30, 30))
+    run = start(__doc__, CLAIMS, seeds=(30, 12), epochs=(30, 30))
     lengths = (20, 40) if run.args.quick else (10, 20, 40, 80)
-    print(f"Held-out accuracy over {len(run.seeds)} seeds, by the length of the sequences:\n")
+    print(f"Median held-out accuracy over {len(run.seeds)} seeds, by the length of the sequences:\n")
     solved, models = {}, {}
     for name, cell in CELLS.items():
         for length in lengths:
@@ -159,26 +179,41 @@ def main() -> None:
                 lambda rng, cell=cell: Recurrent(cell(rng), rng), tn.nn.BCEWithLogitsLoss(), run.seeds, run.args.epochs,
                 lambda seed, length=length: flagged_bits(length, seed),
             )  # fmt: skip
-            print(f"{name:13}  {length:2}  {median(solved[name, length]):.1%}", flush=True)
+            print(f"{name:13}  {length:2}  {center(solved[name, length]):.1%}", flush=True)
     lookups, right = train(Lookup, tn.nn.MSELoss(), run.seeds, run.args.epochs, tables)
     looks = [weights(model) for model in lookups.unstack()]
-    pointed = median(np.diag(look).mean() for look in looks)
-    print(f"{'attention':13}      {median(right):.1%}\n")
+    pointed = center(np.diag(look).mean() for look in looks)
+    print(f"{'attention':13}      {center(right):.1%}\n")
 
     long = lengths[-1]
-    write, erased, idle, kept = (median(gate) for gate in at_flags(models[LSTM, long], long, run.seeds).T)
     short, good = ({name: solved_by(solved[name, length]) for name in CELLS} for length in (lengths[0], long))
+    chosen = solved[LSTM, long] >= SOLVED if good[LSTM].successes else np.full(len(run.seeds), True)
+    gates, tried = [], []
+    for seed, model in np.array([*zip(run.seeds, models[LSTM, long].unstack(), strict=True)], dtype=object)[chosen]:
+        x, y = (part[SHOWN:] for part in flagged_bits(long, seed))
+        gates.append(at_flags(model, x))
+        tried.append(without(model, x, y))
+    write, erased, idle, kept = (center(gate) for gate in np.transpose(gates))
+    as_trained, unwritten, fixed = np.transpose(tried)
+    apart = long / FLAGS
     run.claim(
         "A14",
-        good[LSTM].low > good[TANH].high and short[TANH].value > 0.5 and erased.high < kept.low and pointed.low > 0.9,
-        f"over {lengths[0]} steps tanh units keep 98% of the bits after {short[TANH].successes} of {short[TANH].trials} "
-        f"starts, and an LSTM after {short[LSTM].successes}; over {long} steps tanh after {good[TANH]}, the LSTM after "
-        f"{good[LSTM]}. The LSTM's forget gate keeps {erased:.2f} of its content at a flag, and {kept:.2f} a step between "
-        f"flags; its input gate is open to {write.value:.2f} and {idle.value:.2f}. Attention gives {pointed:.3f} of its weight "
-        "to the right key",
-    )
+        good[LSTM].low > good[TANH].high and short[TANH].value > 0.5 and erased.high < kept.low and pointed.low > 0.9
+        and np.array_equal(as_trained, solved[LSTM, long][chosen])
+        and max(solved_by(unwritten).high, solved_by(fixed).high) < 0.5,
+        f"tanh units keep a bit for {lengths[0]} steps after {short[TANH].successes} of {short[TANH].trials} starts, an LSTM "
+        f"after {short[LSTM].successes}; over {long} steps tanh after {good[TANH]}, the LSTM after {good[LSTM]}. Its forget "
+        f"gate does forget: at a flag it leaves {erased:.2f} of the content, and with that gate held at its mean the task "
+        f"stays solved in {solved_by(fixed)}. But it does not keep by itself: between flags it leaves {kept:.2f} a step, which "
+        f"would be {kept.value**apart:.1%} after the {apart:.0f} steps that flags are apart. The cell writes its content anew "
+        f"all the time: its input gate is open to {idle.value:.2f} there ({write.value:.2f} at flags), and if it is shut "
+        f"between flags the accuracy falls to {center(unwritten):.0%}. Attention gives {pointed:.3f} of its weight to the "
+        "right key",
+    )  # fmt: skip
     if run.plot:
-        run.save(picture(solved, lengths, models[LSTM, 40][0], flagged_bits(40, run.args.seed)[0][SHOWN:], looks[0]))
+        best = int(solved[LSTM, 40].argmax())
+        shown = flagged_bits(40, run.seeds[best])[0][SHOWN:]
+        run.save(picture(solved, lengths, models[LSTM, 40][best], shown, looks[0]))
     run.end()
 
 

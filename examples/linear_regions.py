@@ -4,14 +4,13 @@ They are polygons, found by cutting the plane along the line of each unit, layer
 the hand-built network of XOR, then those of random networks, and how their number grows with depth.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 import tinynet as tn
-from common import CONDITION, DOES_NOT_HOLD, HOLDS, WIDTH, Claim, start
-from stats import Median, median, rate
+from common import CONDITION, DOES_NOT_HOLD, HOLDS, WIDTH, Claim, mlp, output, start
+from stats import Center, center, rate
 
 CLAIMS = (
     Claim(
@@ -32,13 +31,6 @@ def xor_network() -> tn.nn.Module:
     model = tn.nn.Sequential(tn.nn.Linear(2, 2, bias=False), tn.nn.ReLU(), tn.nn.Linear(2, 1, bias=False))
     model.load_state_dict({"0.weight": np.array([[1.0, -1.0], [-1.0, 1.0]]), "2.weight": np.array([[1.0, 1.0]])})
     return model
-
-
-def random_network(sizes: tuple[int, ...], seed: int, activation: Any = tn.nn.ReLU) -> tn.nn.Sequential:
-    """The start of a training: uniform weights and biases, as `Linear` has them."""
-    rng = np.random.default_rng(seed)
-    layers = [layer for m, n in pairwise(sizes) for layer in (tn.nn.Linear(m, n, rng=rng), activation())]
-    return tn.nn.Sequential(*layers[:-1])
 
 
 def tent() -> tn.nn.Module:
@@ -68,7 +60,7 @@ def two_diagonals(regions: tn.inspect.LinearRegions, lines: Array, seeds: range)
     parallel = len(lines) == 2 and abs(np.linalg.det([b - a, d - c])) < 1e-12
     gap = abs(np.diff(lines[:, 0] @ [1.0, -1.0])[0])
     wide = ((-1e4, 1e4), (-1e4, 1e4))
-    crossing = sum(len(tn.inspect.linear_regions(random_network((2, 2, 1), seed), wide)) == 4 for seed in seeds)
+    crossing = sum(len(tn.inspect.linear_regions(mlp((2, 2, 1), tn.nn.ReLU, seed), wide)) == 4 for seed in seeds)
     return len(regions) == 2 and parallel and gap == 1 and crossing > 0.9 * len(seeds), (
         f"x₁ − x₂ = 0 and x₂ − x₁ = 0 are the same line, so that there are {len(regions)} regions, and ½ is reached on two "
         f"parallel lines, x₁ − x₂ = ±{gap / 2:g}, which do not cross; two lines of random weights do cross and make four "
@@ -87,18 +79,17 @@ def within_regions(seeds: range) -> tuple[bool, str]:
     changes: dict[str, list[float]] = {"GELU": [], "Swish": []}
     for seed in seeds:
         sizes, rng = (2, 16, 16, 1), np.random.default_rng(seed)
-        model = random_network(sizes, seed)
+        model = mlp(sizes, tn.nn.ReLU, seed)
         regions = tn.inspect.linear_regions(model, WINDOW)
         points = np.stack([rng.dirichlet(np.ones(len(p)), 5) @ p for p in regions.polygons], axis=1)  # 5 of each region
-        with tn.no_grad():
-            values = model(points).data
+        values = output(model, points)
         maps = np.sum(points * regions.weight[:, 0], axis=-1) + regions.bias[:, 0]
         wrong = max(wrong, np.abs(values[..., 0] - maps).max(), np.abs(slopes(model, points) - regions.weight[:, 0]).max())
         count += len(regions)
         for name, change in changes.items():
-            found = slopes(random_network(sizes, seed, getattr(tn.nn, name)), points)
+            found = slopes(mlp(sizes, getattr(tn.nn, name), seed), points)
             change.append(np.linalg.norm(np.ptp(found, axis=0), axis=-1).mean() / np.linalg.norm(found, axis=-1).mean())
-    smooth = {name: median(change) for name, change in changes.items()}
+    smooth = {name: center(change) for name, change in changes.items()}
     return wrong < 1e-12 and min(found.low for found in smooth.values()) > 1e-3, (
         f"in the {count:,} regions of {len(seeds)} random networks 2-16-16-1 the affine map of a region gives the network's "
         f"values and slopes to within {wrong:.0e}, at 5 points of each. It does not extend to smooth activations: with the "
@@ -109,7 +100,7 @@ def within_regions(seeds: range) -> tuple[bool, str]:
 
 def random_tents(depth: int, seed: int) -> tn.nn.Module:
     """A network of the sawtooth's shape with random weights."""
-    return tn.nn.Sequential(*(random_network((1, 2, 1), 1000 * seed + layer) for layer in range(depth)))
+    return tn.nn.Sequential(*(mlp((1, 2, 1), tn.nn.ReLU, 1000 * seed + layer) for layer in range(depth)))
 
 
 def pieces(model: tn.nn.Module, low: float, high: float) -> int:
@@ -117,7 +108,7 @@ def pieces(model: tn.nn.Module, low: float, high: float) -> int:
     return int(tn.inspect.linear_segments(model, low, high).pieces[-1]) + 1
 
 
-def growth(sawtooth: list[int], same: list[Median], wide: list[Median], plane: list[Median], seeds: int) -> tuple[bool, str]:
+def growth(sawtooth: list[int], same: list[Center], wide: list[Center], plane: list[Center], seeds: int) -> tuple[bool, str]:
     """A15: what depth can do, and what it does with random weights."""
     deepest, units = DEPTHS[-1], WIDE * DEPTHS[-1]
     shown = sawtooth == [2**depth for depth in DEPTHS] and same[-1].high <= 8 and wide[-1].high < units
@@ -142,7 +133,7 @@ def picture(xor: tn.inspect.LinearRegions, lines: Array, counts: dict[str, Any],
         left.text(*point, str(target), color=digit, ha="center", va="center", fontsize="small", zorder=4)
     left.set(xticks=(0, 1), yticks=(0, 1))
 
-    regions = tn.inspect.linear_regions(random_network((2, 16, 16, 1), seed), WINDOW)
+    regions = tn.inspect.linear_regions(mlp((2, 16, 16, 1), tn.nn.ReLU, seed), WINDOW)
     steepness = np.linalg.norm(regions.weight[:, 0], axis=1)
     title = f"random: {len(regions)} regions"
     tn.plot.linear_regions(regions.polygons, middle, values=steepness, label="slope of the region", title=title)
@@ -164,12 +155,12 @@ def main() -> None:
     xor = tn.inspect.linear_regions(xor_network(), XOR_WINDOW)
     lines = boundary(xor, 0.5)
     sawtooth = [pieces(tn.nn.Sequential(*[tent()] * depth), 0, 1) for depth in DEPTHS]
-    same = [median(pieces(random_tents(depth, seed), -100, 100) for seed in run.seeds) for depth in DEPTHS]
+    same = [center(pieces(random_tents(depth, seed), -100, 100) for seed in run.seeds) for depth in DEPTHS]
     wide = [
-        median(pieces(random_network((1, *[WIDE] * depth, 1), seed), -100, 100) for seed in run.seeds) for depth in DEPTHS
+        center(pieces(mlp((1, *[WIDE] * depth, 1), tn.nn.ReLU, seed), -100, 100) for seed in run.seeds) for depth in DEPTHS
     ]
     plane = [
-        median(len(tn.inspect.linear_regions(random_network(sizes, seed), WINDOW)) for seed in run.seeds) for sizes in SHAPES
+        center(len(tn.inspect.linear_regions(mlp(sizes, tn.nn.ReLU, seed), WINDOW)) for seed in run.seeds) for sizes in SHAPES
     ]
     print("Linear pieces of the sawtooth network on [0, 1], and of random networks on [-100, 100] in the median\n")
     print(f"hidden layers  sawtooth  same shape  {WIDE} units a layer")

@@ -60,7 +60,7 @@ def picture(limit: float) -> Any:
         values = nested(NESTED[name], x, 100)
         for times, color, style in zip((1, 2, 10, 100), tn.plot.COLORS, ("-", "--", "-.", ":"), strict=False):
             ax.plot(x, values[times], style, color=color, linewidth=2, label=f"{times}")
-        ax.set(title=name, xlabel="$x$")
+        ax.set(title=name, xlabel="$x$", ylabel="output")
         ax.grid(color="0.9")
     axes[0, 0].legend(title="times nested", fontsize=8, title_fontsize=8)
     for name, color in zip(("tanh", "sin", "sigmoid", "LeakyReLU"), tn.plot.COLORS, strict=False):

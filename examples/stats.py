@@ -1,17 +1,17 @@
-"""What many seeds say: a rate with its Wilson interval, a median with its quartiles, two methods compared seed by seed.
+"""What many seeds say: a rate with its interval, a median with its interval or quartiles, two methods compared seed by seed.
 
 Each prints as part of a sentence: ``f"solved by {rate(33, 50)}"``, ``f"error {median(errors):.3f}"``,
 ``f"sin beats ReLU: {paired(relu, sin):.3f}"``. Plain NumPy, nothing of tinynet.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import comb, inf, sqrt
 from statistics import NormalDist
 
 import numpy as np
 
-__all__ = ["Median", "Paired", "Rate", "median", "paired", "rate"]
+__all__ = ["Center", "Median", "Paired", "Rate", "center", "median", "paired", "rate", "ratio"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,24 @@ class Rate:
         """Percentages, ``.0%`` unless told: ``33 of 50, 66% (95% interval 52% to 78%)``."""
         value, low, high = (format(x, spec or ".0%") for x in (self.value, self.low, self.high))
         return f"{self.successes} of {self.trials}, {value} ({self.confidence:.0%} interval {low} to {high})"
+
+    def __str__(self) -> str:
+        return format(self)
+
+
+@dataclass(frozen=True)
+class Center:
+    """The middle of some values, and the interval that the true median lies in."""
+
+    value: float
+    low: float
+    high: float
+    confidence: float
+
+    def __format__(self, spec: str) -> str:
+        """Numbers, ``.3g`` unless told: ``0.12 (95% interval 0.1 to 0.15)``."""
+        value, low, high = (format(x, spec or ".3g") for x in (self.value, self.low, self.high))
+        return f"{value} ({self.confidence:.0%} interval {low} to {high})"
 
     def __str__(self) -> str:
         return format(self)
@@ -118,12 +136,30 @@ def median(values: Iterable[float]) -> Median:
     return Median(float(value), float(low), float(high))
 
 
+def center(values: Iterable[float], confidence: float = 0.95) -> Center:
+    """The median and its interval, which assumes nothing of how the values are distributed.
+
+    It goes from the k-th smallest to the k-th largest value, with the largest k for which P(Binomial(n, ½) < k) ≤
+    (1 − confidence)/2. With so few values that there is no such k (fewer than 6 at 95 %) it is everything. The middle of −∞
+    and ∞ is 0.
+
+    >>> print(center([1, 2, 3, 4, 5, 6, 7, 8, 100]))
+    5 (95% interval 2 to 8)
+    """
+    ordered = np.sort(_finite_or_infinite("center", values))
+    n = len(ordered)
+    below, above = float(ordered[(n - 1) // 2]), float(ordered[n // 2])
+    value = 0.0 if below == -above else (below + above) / 2
+    k = sum(_below(i, n) <= (1 - confidence) / 2 for i in range(1, n // 2 + 1))
+    low, high = (float(ordered[k - 1]), float(ordered[n - k])) if k else (-inf, inf)
+    return Center(value, low, high, confidence)
+
+
 def paired(first: Iterable[float], second: Iterable[float], confidence: float = 0.95) -> Paired:
     """Compare two methods that were run with the same seeds, by the differences alone.
 
-    The sign test assumes nothing of how the differences are distributed, and neither does the interval that belongs to it: from
-    the k-th smallest to the k-th largest difference, with the largest k for which P(Binomial(n, ½) < k) ≤ (1 − confidence)/2.
-    With so few seeds that there is no such k (fewer than 6 at 95 %) the interval is everything.
+    The sign test assumes nothing of how the differences are distributed, and neither does the interval, which is that of
+    `center`: with fewer than 6 seeds it is everything.
 
     >>> print(paired([1, 2, 3, 4, 5, 6], [2, 4, 6, 8, 10, 12]))
     -3.5 in the median (95% interval -6 to -1), below on 6 of 6 seeds, p = 0.031
@@ -132,13 +168,24 @@ def paired(first: Iterable[float], second: Iterable[float], confidence: float = 
     if len(a) != len(b):
         raise ValueError(f"paired: {len(a)} and {len(b)} values; there must be one of each for each seed")
     with np.errstate(invalid="ignore"):
-        differences = np.sort(np.where(a == b, 0.0, a - b))
-    n, less, more = len(differences), int((differences < 0).sum()), int((differences > 0).sum())
-    untied = less + more
-    p = min(1.0, 2 * _below(min(less, more) + 1, untied))
-    k = sum(_below(i, n) <= (1 - confidence) / 2 for i in range(1, n // 2 + 1))
-    low, high = (float(differences[k - 1]), float(differences[n - k])) if k else (-inf, inf)
-    return Paired(float(np.median(differences)), low, high, confidence, less, more, n - untied, p)
+        differences = np.where(a == b, 0.0, a - b)
+    middle, less, more = center(differences, confidence), int((differences < 0).sum()), int((differences > 0).sum())
+    p = min(1.0, 2 * _below(min(less, more) + 1, less + more))
+    return Paired(middle.value, middle.low, middle.high, confidence, less, more, len(differences) - less - more, p)
+
+
+def ratio(first: Iterable[float], second: Iterable[float], confidence: float = 0.95) -> Paired:
+    """How many times the second the first is, seed by seed, of two positive quantities: `paired` of their logarithms.
+
+    >>> print(ratio([1, 1, 2, 1, 1, 1], [2, 2, 4, 2, 2, 2]))
+    0.5 in the median (95% interval 0.5 to 0.5), below on 6 of 6 seeds, p = 0.031
+    """
+    a, b = (_finite_or_infinite("ratio", values) for values in (first, second))
+    if (a <= 0).any() or (b <= 0).any():
+        raise ValueError("ratio: a value is not positive; compare differences instead, with paired")
+    found = paired(np.log(a), np.log(b), confidence)
+    value, low, high = np.exp([found.value, found.low, found.high]).tolist()
+    return replace(found, value=value, low=low, high=high)
 
 
 def _below(k: int, n: int) -> float:

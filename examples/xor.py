@@ -2,7 +2,7 @@
 
 A hidden layer without an activation is trained beside ReLU and tanh, with 2, 4 and 8 units and many random starts of each, on
 all four points at once (binary cross-entropy, Adam with a learning rate of 0.02). That no line solves XOR needs no training:
-every labelling of the four points is either drawn by some line or refuted by a sum that would have to be positive and zero.
+each of the 16 ways to label the four points is either drawn by some line or contradicts what holds of every line.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import tinynet as tn
-from common import ACTIVATIONS, DOES_NOT_HOLD, HOLDS, WIDTH, Claim, start
+from common import ACTIVATIONS, DOES_NOT_HOLD, HOLDS, WIDTH, Claim, mlp, output, start
 from stats import Rate, rate
 
 CLAIMS = (
@@ -43,12 +43,7 @@ def labellings_by_lines() -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]
 
 def train(width: int, activation: str, seeds: range, steps: int) -> tn.nn.Stack:
     """A network for each seed, all trained at once; each says 1 where its output is positive."""
-
-    def network(seed: int) -> tn.nn.Module:
-        rng = np.random.default_rng(seed)
-        return tn.nn.Sequential(tn.nn.Linear(2, width, rng=rng), ACTIVATIONS[activation](), tn.nn.Linear(width, 1, rng=rng))
-
-    models = tn.nn.ensemble(network, seeds)
+    models = tn.nn.ensemble(lambda seed: mlp((2, width, 1), ACTIVATIONS[activation], seed), seeds)
     trainer = tn.Trainer(models, tn.nn.BCEWithLogitsLoss(), tn.optim.Adam(models.parameters(), lr=0.02), rng=list(seeds))
     trainer.fit(X, Y[:, None], epochs=steps, batch_size=4, verbose=0)
     return models
@@ -56,8 +51,7 @@ def train(width: int, activation: str, seeds: range, steps: int) -> tn.nn.Stack:
 
 def answers(model: tn.nn.Module, points: Array) -> Array:
     """0 or 1 for each point; of a stack for each member and point."""
-    with tn.no_grad():
-        return (model(points).data[..., 0] > 0).astype(int)
+    return (output(model, points)[..., 0] > 0).astype(int)
 
 
 def map_lines(model: tn.nn.Module) -> list[str]:
@@ -87,9 +81,10 @@ def lines(trained: Rate) -> tuple[bool, str]:
     error = np.mean((design @ weights - Y) ** 2)
     shown = best == 3 and len(drawn) == 14 and len({*drawn, *refuted}) == 16 and tuple(Y.astype(int)) in refuted
     return shown and np.allclose(weights, [0, 0, 0.5]) and not trained.successes, (
-        f"lines draw {len(drawn)} of the 16 labellings of the four points, and cannot draw XOR and XNOR; the best line is "
-        f"right on {best} of 4. Least squares gives the constant {weights[2]:.2f}, with a mean squared error of {error:.2f}; "
-        f"training without an activation gets there in {trained}"
+        f"lines draw {len(drawn)} of the 16 labellings of the four points; XOR and XNOR are the two that they cannot draw. An "
+        "affine f has f(0, 1) + f(1, 0) = f(0, 0) + f(1, 1); XOR wants the left side positive and the right side negative, "
+        f"XNOR the other way round. The best line is right on {best} of 4 points. Least squares gives the constant "
+        f"{weights[2]:.2f}, with a mean squared error of {error:.2f}; training without an activation gets there in {trained}"
     )
 
 
@@ -99,8 +94,7 @@ def two_units(seed: int) -> tuple[bool, str]:
     weights = {"0.weight": [[1, -1], [-1, 1]], "0.bias": [0, 0], "2.weight": [[1, 1]], "2.bias": [0]}
     model.load_state_dict({name: np.array(array, dtype=float) for name, array in weights.items()})
     points = np.random.default_rng(seed).normal(size=(1000, 2))
-    with tn.no_grad():
-        outputs, distances = model(X).data[:, 0], model(points).data[:, 0]
+    outputs, distances = output(model, X)[:, 0], output(model, points)[:, 0]
     shown = outputs.tolist() == Y.tolist() and (distances == np.abs(points[:, 0] - points[:, 1])).all()
     return shown, (
         f"the outputs are exactly {', '.join(f'{y:g}' for y in outputs)}; the network is |x₁ − x₂|, equal to the last bit at "

@@ -7,13 +7,16 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
+import tinynet as tn
 from examples import __main__ as everything
 from examples import catalogue, gallery
-from examples.common import ACTIVATIONS, CONDITION, DOES_NOT_HOLD, HOLDS, Claim
+from examples.common import ACTIVATIONS, CONDITION, DOES_NOT_HOLD, HOLDS, Claim, mlp, output
 
 ROOT = Path(__file__).parent.parent
+FEW = "; too few seeds to judge: 4, take at least 6"
 SCRIPT = '''
 """A story in a line.
 
@@ -85,14 +88,20 @@ def test_a_claim_that_the_figures_do_not_bear_out_fails_the_script(script):
     assert done.returncode == 1
     assert "A10  not shown: figures of A10\n" in done.stdout
     last = "FAIL: A10 not shown, expected: holds with a condition; B3 not shown, expected: does not hold"
-    assert done.stdout.splitlines()[-1] == last
+    assert done.stdout.splitlines()[-1] == last + FEW
+
+
+def test_a_failure_on_few_seeds_says_so(script):
+    last = run(script, "--steps", 1, "--seeds", 5).stdout.splitlines()[-1]
+    assert last.startswith("FAIL: A10 not shown") and last.endswith("; too few seeds to judge: 5, take at least 6")
+    assert "too few" not in run(script, "--steps", 1, "--seeds", 6).stdout + run(script, "--seeds", 5).stdout
 
 
 def test_a_claim_that_is_forgotten_fails_the_script(script):
     script.write_text(script.read_text(encoding="utf-8").replace('run.claim("A2"', 'print("A2"'), encoding="utf-8")
     done = run(script)
     assert done.returncode == 1, done.stderr
-    assert done.stdout.splitlines()[-1] == "FAIL: A2 not judged, expected: holds"
+    assert done.stdout.splitlines()[-1] == "FAIL: A2 not judged, expected: holds" + FEW
 
 
 @pytest.mark.parametrize(
@@ -169,6 +178,18 @@ def test_a_terminal_without_the_letters_gets_question_marks(script, monkeypatch)
     assert (done.returncode, done.stderr) == (0, "") and "A2   holds: x? is ?\n" in done.stdout
 
 
+def test_networks_are_made_of_sizes_and_a_seed():
+    model, other = mlp((2, 5, 4, 1), tn.nn.Tanh, 3), mlp((2, 5, 4, 1), tn.nn.ReLU, np.random.default_rng(3))
+    assert [type(part).__name__ for part in model] == ["Linear", "Tanh", "Linear", "Tanh", "Linear"]
+    assert all((a.data == b.data).all() for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    x = np.random.default_rng(0).normal(size=(7, 2))
+    w = [part.data for part in model.parameters()]
+    expected = np.tanh(np.tanh(x @ w[0].T + w[1]) @ w[2].T + w[3]) @ w[4].T + w[5]
+    assert isinstance(output(model, x), np.ndarray) and output(model, x) == pytest.approx(expected, rel=1e-12)
+    assert output(tn.nn.stack([model, mlp((2, 5, 4, 1), tn.nn.Tanh, 4)]), x)[0] == pytest.approx(expected, rel=1e-12)
+    assert (output(tn.nn.ReLU(), x) == np.maximum(x, 0)).all()
+
+
 @pytest.fixture
 def stories(script, monkeypatch):
     """The catalogue with the one script of these tests in it."""
@@ -211,7 +232,7 @@ def test_a_script_that_warns_or_cannot_draw_has_not_passed(stories, script):
 
 def test_claims_go_by_letter_and_number():
     assert sorted(sorted(catalogue.CLAIM_IDS), key=catalogue.place) == list(catalogue.CLAIM_IDS)
-    assert len(catalogue.CLAIM_IDS) == 28
+    assert len(catalogue.CLAIM_IDS) == 31
     assert sorted(["B1", "A15b", "A15", "A15a"], key=catalogue.place) == ["A15", "A15a", "A15b", "B1"]
 
 
@@ -250,7 +271,7 @@ def test_the_verdicts_are_three():
 @pytest.mark.parametrize(("wanted", "steps", "code", "last"), [
     (("A2", "A10", "B3"), 30, 0, "PASS: 3 claims in 1 scripts"),
     (("A2", "A3", "A10", "B3"), 30, 1, "FAIL: nothing is said of A3"),
-    (("A2", "A10", "B3"), 2, 1, "FAIL: story.py (FAIL: B3 not shown, expected: does not hold)"),
+    (("A2", "A10", "B3"), 2, 1, f"FAIL: story.py (FAIL: B3 not shown, expected: does not hold{FEW})"),
 ])
 def test_one_command_prints_every_verdict(stories, script, monkeypatch, capsys, wanted, steps, code, last):
     script.write_text(script.read_text(encoding="utf-8").replace("(30, 3)", f"({steps}, 3)"), encoding="utf-8")
@@ -272,7 +293,7 @@ def test_the_gallery_is_written_when_every_script_has_its_section(stories, scrip
     (script.parent / "pictures").mkdir()
     for name, value in {"scripts": lambda: stories, "README": page, "EXAMPLES": script.parent}.items():
         monkeypatch.setattr(gallery, name, value)
-    monkeypatch.setattr(sys, "argv", ["gallery", "--quick"])
+    monkeypatch.setattr(sys, "argv", ["gallery"])
     gallery.main()
     assert "**A2. The first claim.** *Holds*: figures of A2." in page.read_text(encoding="utf-8")
     assert (script.parent / "pictures" / "story.png").exists()
@@ -282,7 +303,7 @@ def test_the_gallery_is_written_when_every_script_has_its_section(stories, scrip
     assert "unknown script 'tale'; known are story" in capsys.readouterr().err
     before = page.read_text(encoding="utf-8")
     monkeypatch.setattr(gallery, "LARGEST", 100)
-    monkeypatch.setattr(sys, "argv", ["gallery", "story", "--quick"])
+    monkeypatch.setattr(sys, "argv", ["gallery", "story"])
     with pytest.raises(SystemExit, match=r"not complete: the picture of story has \d+ bytes"):
         gallery.main()
     assert page.read_text(encoding="utf-8") == before

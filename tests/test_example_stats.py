@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from examples.stats import median, paired, rate
+from examples.stats import center, median, paired, rate, ratio
 
 # binomtest(k, n).proportion_ci(confidence, method="wilson")
 WILSON = [
@@ -57,7 +57,7 @@ def test_a_training_that_blew_up_counts_as_infinite():
 
 @pytest.mark.parametrize("values", [[], [1.0, np.nan]])
 def test_missing_values_are_refused(values):
-    for use in (median, lambda values: paired(values, values)):
+    for use in (median, center, lambda values: paired(values, values), lambda values: ratio(values, values)):
         with pytest.raises(ValueError, match="each seed has to give a number"):
             use(values)
 
@@ -75,6 +75,34 @@ def test_a_comparison_the_other_way_round_is_the_same():
     one, other = paired(FIRST, SECOND), paired(SECOND, FIRST)
     assert (one.value, one.low, one.high) == (-other.value, -other.high, -other.low)
     assert (one.less, one.more, one.p) == (other.more, other.less, other.p)
+
+
+def test_a_median_has_the_interval_of_the_sign_test():
+    differences = np.subtract(FIRST, SECOND)
+    found = center(differences)
+    assert found.value == np.median(differences)
+    assert (found.low, found.high) == pytest.approx((-0.51, -0.03))  # quantile_test(differences).confidence_interval(0.95)
+    assert (center(differences, 0.5).low, center(differences, 0.5).high) == tuple(np.sort(differences)[[7, 12]])
+    assert center([7.0]).value == 7.0 and (center([7.0]).low, center([7.0]).high) == (-np.inf, np.inf)
+
+
+def test_middles_between_infinities_are_numbers():
+    assert center([-np.inf, np.inf]).value == 0.0 and center([-np.inf, 3.0]).value == -np.inf
+    one, other = [np.inf] * 3 + [1.0] * 3, [1.0] * 3 + [np.inf] * 3
+    assert (paired(one, other).value, paired(one, other).less, paired(one, other).more) == (0.0, 3, 3)
+
+
+def test_ratios_are_of_pairs():
+    first, second = np.exp(FIRST), np.exp(SECOND)
+    found, logs = ratio(first, second), paired(FIRST, SECOND)
+    assert (found.value, found.low, found.high) == pytest.approx(np.exp([logs.value, logs.low, logs.high]))
+    assert (found.less, found.more, found.p) == (logs.less, logs.more, logs.p)
+    assert ratio([2.0] * 5, [1.0] * 5).low == 0.0 and ratio([2.0] * 5, [1.0] * 5).high == np.inf
+    for values in ([1.0, 0.0], [1.0, -1.0]):
+        with pytest.raises(ValueError, match="not positive"):
+            ratio(values, [1.0, 1.0])
+    with pytest.raises(ValueError, match="1 and 2 values"):
+        ratio([1.0], [1.0, 1.0])
 
 
 def test_ties_tell_nothing():
@@ -107,6 +135,7 @@ def test_they_print_as_parts_of_sentences():
     assert f"{rate(33, 50):.1%}" == "33 of 50, 66.0% (95% interval 52.2% to 77.6%)"
     assert f"{median([1, 2, 3, 4, 100])}" == "3 (quartiles 2 to 4)"
     assert f"{median([0.5, 0.5]):.0%}" == "50% (quartiles 50% to 50%)"
+    assert f"{center([1, 2, 3, 4, 5, 60]):.1f}" == "3.5 (95% interval 1.0 to 60.0)"
     words = "-0.29 in the median (95% interval -0.51 to -0.03), below on 15 of 20 seeds, p = 0.041"
     assert f"{paired(FIRST, SECOND):.2f}" == words
     assert str(paired([2.0] * 8, [1.0] * 8)) == "1 in the median (95% interval 1 to 1), above on 8 of 8 seeds, p = 0.0078"
