@@ -52,6 +52,12 @@ def test_setting_up_is_one_command_each():
     assert "pip install tinynet" not in README  # another project has that name on the package index
 
 
+def test_the_speed_of_a_stack_is_the_measured_one():
+    measured = (ROOT / "benchmarks" / "members.txt").read_text(encoding="utf-8")
+    eager, compiled = (float(x) for x in re.findall(r"([\d.]+) times faster", measured))
+    assert f"train {eager:.0f} times faster than one after another, {compiled:.1f} times" in " ".join(README.split())
+
+
 def with_measured_tables(readme):
     """README with tables of the committed benchmark results in their marked places: the first one under a heading."""
     results = (ROOT / "benchmarks" / "results.md").read_text(encoding="utf-8")
