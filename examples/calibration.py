@@ -26,6 +26,7 @@ WAYS: dict[str, tuple[Any, int]] = {
     UNTRAINED: (None, LEARN),
 }
 DRAWN = (LOG_LOSS, ABSOLUTE, FEW_POINTS)
+FARTHEST = 0.5  # to which an interval is drawn, that of few seeds is everything
 
 
 def network(seed: int) -> tn.nn.Module:
@@ -69,11 +70,12 @@ def picture(shares: dict[str, Any], errors: dict[str, Center], accuracies: dict[
     said.plot([0, 1], [0, 1], color="black", linewidth=5, alpha=0.2, zorder=0)
     said.set(title="Reliability: is it so when it is said?", aspect="equal")
     for i, (way, error) in enumerate(errors.items()):
+        low, high = max(error.low, 0), min(error.high, FARTHEST)
         color = tn.plot.COLORS[DRAWN.index(way)] if way in DRAWN else "0.6"
-        bars.barh(i, error.value, xerr=[[error.value - error.low], [error.high - error.value]], color=color, capsize=3)
-        bars.text(error.high + 0.008, i, f"{accuracies[way].value:.0%} right", va="center")
+        bars.barh(i, error.value, xerr=[[error.value - low], [high - error.value]], color=color, capsize=3)
+        bars.text(high + 0.008, i, f"{accuracies[way].value:.0%} right", va="center")
     bars.set(yticks=range(len(errors)), yticklabels=[way.replace(", ", ",\n") for way in errors])
-    bars.set(xlim=(0, 0.1 + max(error.high for error in errors.values())), xlabel="error of calibration")
+    bars.set(xlim=(0, 0.1 + max(min(error.high, FARTHEST) for error in errors.values())), xlabel="error of calibration")
     bars.set_title("Right answers, wrong probabilities")
     bars.invert_yaxis()
     return figure
