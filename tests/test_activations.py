@@ -279,6 +279,17 @@ def test_softmax_of_rows_far_apart():
     np.testing.assert_allclose(F.log_softmax(x), [[-np.log(2), -np.log(2), -2e4 - np.log(2)], [-np.log(3)] * 3], rtol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 5), (2, 3, 4, 1), (2, 0, 5), (1, 2, 1024), (1, 2, 1025)])
+@pytest.mark.parametrize("function", [F.softmax, F.log_softmax, tn.logsumexp])
+def test_rows_under_several_axes_are_those_of_a_matrix(function, shape):
+    """To the last bit, wherever the rows lie in memory; but for the longest, which are added up in NumPy's order."""
+    rng = np.random.default_rng(0)
+    for x in (rng.normal(size=shape), rng.normal(size=shape[::-1]).T, rng.normal(size=shape).astype(np.float32)):
+        for axis in (-1, x.ndim - 1):
+            expected = function(x.reshape(-1, shape[-1]), axis=-1)
+            np.testing.assert_array_equal(function(x, axis=axis).reshape(expected.shape), expected, strict=True)
+
+
 def test_softmax_ignores_masked_logits():
     x = tn.tensor([[0.0, -np.inf, 1.0]], requires_grad=True)
     F.softmax(x).backward([[1.0, 5.0, 2.0]])

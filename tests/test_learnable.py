@@ -100,7 +100,7 @@ def test_learned_swish_is_that_of_torch(channels, shape):
 
 def test_what_a_swish_says():
     assert repr(Swish(2.0)) == "Swish(beta=2, learn=False)"
-    assert repr(Swish(beta=1.5, learn=True)) == "Swish(beta=1.5, learn=True)  # 1 parameters"
+    assert repr(Swish(beta=1.5, learn=True)) == "Swish(beta=1.5, learn=True)  # 1 parameter"
     several = Swish(learn=True, num_parameters=3)
     several.beta.data[:] = [0.0, 1.0, 3.5]
     assert repr(several) == "Swish(beta=1.5, learn=True, num_parameters=3)  # 3 parameters"
@@ -571,6 +571,7 @@ def test_a_stack_computes_as_its_members_do(make, shape):
         (lambda: KANLinear(3, 3).edges(np.ones((2, 4))), ShapeError, ["KANLinear(", "(2, 4)", "3 or 1 long", "x[..., None]"]),
         (lambda: KANLinear(3, 3).update_grid(np.ones((2, 1))), ShapeError, ["KANLinear(", "(2, 1)", "3 long"]),
         (lambda: F.prelu(np.ones((4, 3)), np.ones((2, 3))), ShapeError, ["prelu", "(2, 3)", "(C,)"]),
+        (lambda: F.prelu(np.ones((4, 3)), np.ones((1, 1, 3))), ShapeError, ["prelu", "(1, 1, 3)", "(C,)"]),
         (lambda: F.apl([1.0], [[0.5], [1.0]], [[0.0]]), ShapeError, ["apl", "(2, 1)", "(1, 1)", "as many hinges"]),
     ],
 )

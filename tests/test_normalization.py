@@ -342,3 +342,40 @@ def test_a_batch_norm_of_single_precision_gives_half_for_half_as_torchs_does(tra
     for a, b in ((y.data, expected), (leaf.grad, twin.grad), (ours.running_var.data, theirs.running_var)):
         b = b.detach().numpy()
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * np.abs(b).max(), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_layer_norm_of_any_precision_gives_half_for_half_as_torchs_does(dtype):
+    """Weight and bias are applied before the result is rounded, once."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x = (300 * rng.standard_normal((64, 30))).astype(np.float16)
+    ours, theirs = LayerNorm(30, dtype=dtype), torch.nn.LayerNorm(30, dtype=getattr(torch, dtype))
+    drawn_parameters(ours, rng)
+    theirs.load_state_dict({key: torch.from_numpy(np.asarray(value)) for key, value in ours.state_dict().items()})
+    leaf, twin = tn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    y, expected = ours(leaf), theirs(twin)
+    np.testing.assert_array_max_ulp(y.data, expected.detach().numpy(), 1)
+    v = rng.standard_normal(x.shape).astype(np.float16)
+    y.backward(v)
+    expected.backward(torch.from_numpy(v))
+    for a, b in ((leaf, twin), (ours.weight, theirs.weight), (ours.bias, theirs.bias)):
+        a, b = a.grad, b.grad.numpy()
+        np.testing.assert_allclose(a, b, rtol=0, atol=2e-3 * np.abs(b).max(), strict=True)
+    assert y.dtype == np.float16
+    exact = layer_norm(x.astype(float), 30, ours.weight.data.astype(float), ours.bias.data.astype(float))
+    np.testing.assert_array_max_ulp(y.data, exact.astype(np.float16), 1)
+
+
+@pytest.mark.parametrize("make", [LayerNorm, BatchNorm1d], ids=lambda kind: kind.__name__)
+def test_of_half_precision_a_stack_gives_what_its_members_give(make):
+    rng = np.random.default_rng(0)
+    layers = [make(6, dtype="float32") for _ in range(3)]
+    for layer in layers:
+        drawn_parameters(layer, rng)
+    x = rng.standard_normal((3, 8, 6)).astype(np.float16)
+    for mode in (True, False):
+        together = tn.nn.stack(layers).train(mode)(x)
+        alone = [layer.train(mode)(part).data for layer, part in zip(layers, x, strict=True)]
+        np.testing.assert_array_equal(together.data, alone)
+        assert together.dtype == np.float16

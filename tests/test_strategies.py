@@ -131,6 +131,7 @@ def test_the_smallest_operation_is_simple():
         np.array([0.1, 0.2], np.float32), np.array(3), np.array([True, False]), np.array([], dtype=bool), np.int16(3),
         np.arange(6.0).reshape(2, 3).T, [1, (2.5,), {"a": slice(None, 3)}], (..., None, slice(1, None, -1)), np.float64,
         np.dtype("f4"), float("nan"), -np.inf, "text", np.exp, tn.relu, tn.rules.shapes.pad_constant, range(3), True,
+        tn.rules.convolutions.Sliding((1,), ((0, 0),), (1,), 1),
     ],
     ids=repr,
 )  # fmt: skip

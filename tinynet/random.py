@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinynet.errors import RecordingError
-from tinynet.mode import MODE
+from tinynet.mode import is_recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def manual_seed(seed: int) -> "Generator":
     >>> tn.manual_seed(0).random() == first
     True
     """
-    if MODE.get().recorder is not None:
+    if is_recording():
         raise RecordingError(
             "manual_seed in a step that is being compiled: a replay would not seed anew; seed before the step, or give what "
             "draws a generator of its own (rng=) and rewind that outside"

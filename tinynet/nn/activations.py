@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from tinynet.nn import functional
-from tinynet.nn.module import Module
+from tinynet.nn.oftensors import OfTensors
+from tinynet.nn.options import number
 
 __all__ = [
     "ELU", "GELU", "SELU", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "LogSigmoid", "LogSoftmax", "Mish", "ReLU",
@@ -17,7 +18,7 @@ __all__ = [
 ]
 
 
-class _Activation(Module):
+class _Activation(OfTensors):
     """A function of the input and of the attributes named in `options`, in the order of its arguments."""
 
     function: ClassVar[Callable[..., Any]]
@@ -226,7 +227,7 @@ class LeakyReLU(_Activation):
     options = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        self.negative_slope = negative_slope
+        self.negative_slope = number(negative_slope)
 
 
 class ELU(_Activation):
@@ -248,7 +249,7 @@ class ELU(_Activation):
     options = ("alpha",)
 
     def __init__(self, alpha: float = 1.0) -> None:
-        self.alpha = alpha
+        self.alpha = number(alpha)
 
 
 class GELU(_Activation):
@@ -294,7 +295,7 @@ class Softplus(_Activation):
     options = ("beta",)
 
     def __init__(self, beta: float = 1.0) -> None:
-        self.beta = beta
+        self.beta = number(beta)
 
 
 class Hardtanh(_Activation):
@@ -318,8 +319,8 @@ class Hardtanh(_Activation):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0) -> None:
         if not min_val < max_val:
             raise ValueError(f"Hardtanh: min_val={min_val} must be less than max_val={max_val}")
-        self.min_val = min_val
-        self.max_val = max_val
+        self.min_val = number(min_val)
+        self.max_val = number(max_val)
 
 
 class Sin(_Activation):
@@ -340,7 +341,7 @@ class Sin(_Activation):
     options = ("omega",)
 
     def __init__(self, omega: float = 1.0) -> None:
-        self.omega = omega
+        self.omega = number(omega)
 
     @staticmethod
     def function(x: Any, omega: float) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.nn.lossparts import as_operand, values
+from tinynet.nn.options import number
 from tinynet.rules.activations import softmax
 
 __all__ = ["scaled_dot_product_attention"]
@@ -55,11 +56,7 @@ def scaled_dot_product_attention(
     """
     query, key, value = map(as_operand, (query, key, value))
     _check(query, key, value)
-    if scale is None:
-        scale = query.shape[-1] ** -0.5
-    elif isinstance(scale, np.number):
-        scale = float(scale)  # one of NumPy's would make float64 of float32
-    scores = np.matmul(query * scale, key.swapaxes(-1, -2))
+    scores = np.matmul(query * (query.shape[-1] ** -0.5 if scale is None else number(scale)), key.swapaxes(-1, -2))
     if is_causal:
         if attn_mask is not None:
             raise ValueError("scaled_dot_product_attention: give attn_mask or is_causal=True, not both")

@@ -10,7 +10,7 @@ from tinynet.nn.lossparts import as_operand
 __all__ = ["per_channel"]
 
 
-def per_channel(name: str, weight: Any, x: Any) -> Any:
+def per_channel(name: str, weight: Any, x: Any, of_members: bool = False) -> Any:
     """Numbers of channels, shaped so that they broadcast against an input.
 
     Parameters
@@ -21,6 +21,8 @@ def per_channel(name: str, weight: Any, x: Any) -> Any:
         One number for all channels, or one for each; axes in front stay there.
     x : array or Tensor, shape (N, C, ...), (C,) or ()
         The input, with its channels on axis 1 or on its only axis.
+    of_members : bool
+        Whether both are of a stack of k: the input with an axis of length k in front, the numbers with one before their last.
 
     Returns
     -------
@@ -29,9 +31,16 @@ def per_channel(name: str, weight: Any, x: Any) -> Any:
     Raises
     ------
     ShapeError
-        If there are several numbers, and not as many as channels.
+        If there are several numbers, and not as many as channels; or numbers of another stack than the input.
     """
     weight, shape = as_operand(weight), np.shape(x)
+    if of_members:
+        if shape[:1] != weight.shape[-2:-1]:
+            raise ShapeError(
+                f"{name}: weights of shape {weight.shape} are of a stack of {weight.shape[-2]}, the input of shape {shape} is "
+                "not; its first axis must be that of the members. For one network give one weight, or (C,)"
+            )
+        shape = shape[1:]
     count = weight.shape[-1:]
     aligned = [1] * len(shape)
     if count not in ((), (1,)):

@@ -6,11 +6,14 @@ import numpy as np
 
 from tinynet.errors import ShapeError
 from tinynet.nn.lossparts import as_operand, check_reduction, values, weights
+from tinynet.nn.options import number
 from tinynet.rules.losses import class_labels, nll, shares_of_labels, softmax_nll
+from tinynet.signatures import of_input
 
 __all__ = ["cross_entropy", "nll_loss"]
 
 
+@of_input
 def cross_entropy(
     input: Any,
     target: Any,
@@ -65,6 +68,7 @@ def cross_entropy(
     name = "cross_entropy"
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{name}: label_smoothing={label_smoothing} must lie between 0 and 1")
+    label_smoothing = number(label_smoothing)
     x, target = as_operand(input), as_operand(target)
     logits = _classes_last(name, x)
     if target.shape != x.shape:
@@ -83,6 +87,7 @@ def cross_entropy(
     return softmax_nll(logits, shares, reduction=reduction)
 
 
+@of_input
 def nll_loss(
     input: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
 ) -> Any:

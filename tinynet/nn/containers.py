@@ -5,6 +5,7 @@ from typing import Any
 
 from tinynet.mode import depends
 from tinynet.nn.module import Module
+from tinynet.nn.oftensors import OfTensors
 
 __all__ = ["ModuleList", "Sequential"]
 
@@ -74,7 +75,7 @@ class _Numbered(Module, MutableSequence[Module]):
         self._listed = tuple(listed)
 
 
-class Sequential(_Numbered):
+class Sequential(_Numbered, OfTensors):
     """Modules applied one after another: each is given what the one before it returns.
 
     A list as well: ``len``, indexing, slicing, iteration, `append`, `insert`, ``del``.

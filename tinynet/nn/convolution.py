@@ -18,6 +18,8 @@ from tinynet.nn.module import Module, Parameter
 from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.convolutions import Sliding, correlation
+from tinynet.signatures import of_input
+from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -30,6 +32,7 @@ Lengths = int | tuple[int, ...]
 # Functions -----------------------------------------------------------------------------------------------------------
 
 
+@of_input
 def conv1d(
     input: Any,
     weight: Any,
@@ -81,6 +84,7 @@ def conv1d(
     return _convolved("conv1d", 1, input, weight, bias, stride, padding, dilation, groups)
 
 
+@of_input
 def conv2d(
     input: Any,
     weight: Any,
@@ -220,20 +224,23 @@ class _Conv(Module):
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.kernel_size = kernel
-        self.stride = _lengths(name, "stride", stride, n)
-        self.padding = padding if isinstance(padding, str) else _lengths(name, "padding", padding, n, least=0)
-        self.dilation = _lengths(name, "dilation", dilation, n)
+        self.stride: tuple[int, ...] = _lengths(name, "stride", stride, n)
+        around = padding if isinstance(padding, str) else _lengths(name, "padding", padding, n, least=0)
+        self.padding: str | tuple[int, ...] = around
+        self.dilation: tuple[int, ...] = _lengths(name, "dilation", dilation, n)
         self.groups = groups
-        self.weight = Parameter(np.empty((out_channels, in_channels // groups, *kernel), dtype))
-        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.empty((out_channels, in_channels // groups, *kernel), dtype))
+        self.bias: Parameter | None = Parameter(np.empty(out_channels, dtype)) if bias else None
         bound = (in_channels // groups * prod(kernel)) ** -0.5
         uniform_(self.weight, -bound, bound, rng=rng)
         if self.bias is not None:
             uniform_(self.bias, -bound, bound, rng=rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """The convolution of `x`, of shape (N, in_channels, ...) or without N."""
-        return type(self)._function(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        function = type(self)._function
+        y: Tensor = function(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+        return y
 
     def extra_repr(self) -> str:
         """The layer's sizes, and the options that are not the default."""

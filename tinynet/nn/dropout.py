@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from tinynet.nn.lossparts import values
-from tinynet.nn.module import Module
+from tinynet.nn.oftensors import OfTensors
+from tinynet.nn.options import number
 from tinynet.random import as_generator
 from tinynet.rules.layers import dropout_mask
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Dropout"]
 
 
-class Dropout(Module):
+class Dropout(OfTensors):
     """Set each element to zero with probability `p`, and divide the others by ``1 - p``, so that means stay.
 
     In evaluation (after ``model.eval()``) the layer gives back its input. Srivastava et al. 2014, "Dropout: a simple way to
@@ -44,8 +45,8 @@ class Dropout(Module):
     def __init__(self, p: float = 0.5, rng: "int | Generator | None" = None) -> None:
         if not 0 <= p <= 1:
             raise ValueError(f"Dropout(p={p}): a probability lies between 0 and 1")
-        self.p = p
-        self.rng = None if rng is None else as_generator(rng)
+        self.p = number(p)
+        self.rng: Generator | None = None if rng is None else as_generator(rng)
 
     def forward(self, x: Any) -> Any:
         """The input with elements dropped in training, the input itself in evaluation."""

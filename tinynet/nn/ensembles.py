@@ -16,6 +16,7 @@ from tinynet.nn.joining import Origin
 from tinynet.nn.lossparts import as_operand
 from tinynet.nn.memberlayers import FOR_MEMBERS
 from tinynet.nn.module import Module
+from tinynet.nn.oftensors import OfTensors
 from tinynet.nn.parameter import StackedBuffer, StackedParameter
 from tinynet.nn.trial import Trial
 
@@ -100,7 +101,7 @@ def ensemble(make: Callable[[int], Module], seeds: int | Iterable[int], sample_a
     return Stack([make(seed) for seed in chosen], sample_axes)
 
 
-class Stack(Module):
+class Stack(OfTensors):
     """Models of one architecture as one model; `stack` and `ensemble` make it.
 
     Parameters
@@ -137,8 +138,8 @@ class Stack(Module):
             raise ValueError(f"stack: sample_axes={sample_axes} must not be negative; a row of features has 1")
         self.sample_axes = sample_axes
         self._origin = Origin(models)
-        self.members = self._origin.joined
-        self.training = self.members.training
+        self.members: Module = self._origin.joined
+        self.training: bool = self.members.training
         kinds = {what for model in self._origin.models for x in model.modules() if (what := _to_try(x))}
         self._trial = Trial(", ".join(sorted(kinds))) if kinds else None
 

@@ -15,6 +15,7 @@ from tinynet.nn.classification import cross_entropy, nll_loss
 from tinynet.nn.convolution import conv1d, conv2d
 from tinynet.nn.lossparts import elementwise, pair, reduced, values, weights
 from tinynet.nn.normalization import layer_norm
+from tinynet.nn.options import number
 from tinynet.rules.activations import (
     elu,
     hardtanh,
@@ -47,6 +48,7 @@ from tinynet.rules.losses import (
     probabilities,
     squared_error,
 )
+from tinynet.signatures import of_input, of_x
 
 __all__ = [
     "apl", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv1d", "conv2d", "cross_entropy", "elu",
@@ -60,14 +62,15 @@ __all__ = [
 # Activations ---------------------------------------------------------------------------------------------------------
 
 
+@of_x
 def prelu(x: Any, weight: Any) -> Any:
     """x where x > 0, else weight · x, with one weight or one a channel (He et al. 2015, "Delving deep into rectifiers").
 
     Parameters
     ----------
     x : array or Tensor, shape (N, C, ...) or (C,)
-        The input.
-    weight : array or Tensor, shape (1,) or (C,)
+        The input; of a stack of k with an axis of length k in front.
+    weight : array or Tensor, shape (1,) or (C,), of a stack (k, 1) or (k, C)
         The slopes.
 
     Returns
@@ -78,7 +81,7 @@ def prelu(x: Any, weight: Any) -> Any:
     Raises
     ------
     ShapeError
-        If `weight` has more than one axis, or there are several slopes, and not as many as channels.
+        If `weight` has more axes, or there are several slopes, and not as many as channels.
 
     Examples
     --------
@@ -86,11 +89,12 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> tn.nn.functional.prelu(np.array([[-1.0, -1.0]]), np.array([0.1, 0.2]))
     array([[-0.1, -0.2]])
     """
-    if np.ndim(weight) > 1:
-        raise ShapeError(f"prelu: weight has shape {np.shape(weight)}; it must be one slope, or (C,)")
-    return leaky_relu(x, per_channel("prelu", weight, x))
+    if np.ndim(weight) > 2:
+        raise ShapeError(f"prelu: weight has shape {np.shape(weight)}; it must be one slope, or (C,); of a stack (k, C)")
+    return leaky_relu(x, per_channel("prelu", weight, x, of_members=np.ndim(weight) == 2))
 
 
+@of_x
 def apl(x: Any, a: Any, b: Any) -> Any:
     """max(0, x) + Σₛ aₛ · max(0, bₛ - x), an adaptive piecewise linear function.
 
@@ -99,8 +103,8 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     Parameters
     ----------
     x : array or Tensor, shape (N, C, ...) or (C,)
-        The input.
-    a, b : array or Tensor, shape (S, 1) or (S, C)
+        The input; of a stack of k with an axis of length k in front.
+    a, b : array or Tensor, shape (S, 1) or (S, C), of a stack (k, S, 1) or (k, S, C)
         What the slope loses left of each hinge, and the hinges, S of them for all channels or for each.
 
     Returns
@@ -111,7 +115,7 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     Raises
     ------
     ShapeError
-        If `a` or `b` has not two axes, they differ in hinges, or there are several functions, and not as many as channels.
+        If `a` or `b` has other axes, they differ in hinges, or there are several functions, and not as many as channels.
 
     Examples
     --------
@@ -119,18 +123,22 @@ def apl(x: Any, a: Any, b: Any) -> Any:
     >>> tn.nn.functional.apl(np.array([-3.0, 0.0, 2.0]), np.array([[0.5], [-1.0]]), np.array([[0.0], [1.0]]))
     array([-2.5, -1. ,  2. ])
     """
-    if not np.ndim(a) == np.ndim(b) == 2 or len(a) != len(b):
+    if not np.ndim(a) == np.ndim(b) in (2, 3) or np.shape(a)[:-1] != np.shape(b)[:-1]:
         raise ShapeError(
             f"apl: a of shape {np.shape(a)}, b of shape {np.shape(b)}; each is (hinges, 1) or (hinges, channels), with as "
-            "many hinges"
+            "many hinges; of a stack, an axis of members in front"
         )
-    bends = per_channel("apl", a, x) * relu(per_channel("apl", b, x) - x)
+    of_members = np.ndim(a) == 3
+    if of_members:
+        a, b = np.swapaxes(a, 0, 1), np.swapaxes(b, 0, 1)
+    bends = per_channel("apl", a, x, of_members) * relu(per_channel("apl", b, x, of_members) - x)
     return relu(x) + np.sum(bends, axis=0)
 
 
 # Regression losses ---------------------------------------------------------------------------------------------------
 
 
+@of_input
 def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The squared error, (input - target)².
 
@@ -161,6 +169,7 @@ def mse_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     return elementwise("mse_loss", squared_error, *pair("mse_loss", input, target), reduction)
 
 
+@of_input
 def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     """The absolute error, abs(input - target); its derivative is 0 where they are equal.
 
@@ -191,6 +200,7 @@ def l1_loss(input: Any, target: Any, *, reduction: str = "mean") -> Any:
     return elementwise("l1_loss", absolute_error, *pair("l1_loss", input, target), reduction)
 
 
+@of_input
 def huber_loss(input: Any, target: Any, *, delta: float = 1.0, reduction: str = "mean") -> Any:
     """With d = input - target, d²/2 where abs(d) <= delta, else delta · (abs(d) - delta/2) (Huber 1964).
 
@@ -225,6 +235,7 @@ def huber_loss(input: Any, target: Any, *, delta: float = 1.0, reduction: str = 
     return elementwise("huber_loss", huber_error, *pair("huber_loss", input, target), reduction, delta=delta)
 
 
+@of_input
 def smooth_l1_loss(input: Any, target: Any, *, beta: float = 1.0, reduction: str = "mean") -> Any:
     """With d = input - target, d²/(2 beta) where abs(d) < beta, else abs(d) - beta/2 (Girshick 2015, "Fast R-CNN").
 
@@ -256,6 +267,7 @@ def smooth_l1_loss(input: Any, target: Any, *, beta: float = 1.0, reduction: str
     """
     if not beta >= 0:
         raise ValueError(f"smooth_l1_loss: beta={beta} must not be negative")
+    beta = number(beta)
     input, target = pair("smooth_l1_loss", input, target)
     if beta == 0:
         return elementwise("smooth_l1_loss", absolute_error, input, target, reduction)
@@ -265,6 +277,7 @@ def smooth_l1_loss(input: Any, target: Any, *, beta: float = 1.0, reduction: str
 # Classification losses -----------------------------------------------------------------------------------------------
 
 
+@of_input
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Any:
     """-target · log(input) - (1 - target) · log(1 - input), for probabilities.
 
@@ -309,6 +322,7 @@ def binary_cross_entropy(input: Any, target: Any, weight: Any = None, *, reducti
     return reduced(name, loss * weights(weight, loss), reduction)
 
 
+@of_input
 def binary_cross_entropy_with_logits(
     input: Any, target: Any, weight: Any = None, *, pos_weight: Any = None, reduction: str = "mean"
 ) -> Any:

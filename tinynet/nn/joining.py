@@ -50,7 +50,7 @@ class Origin:
         _check(given)
         self.models: list[Module] = copy.deepcopy(given)  # in one go: generators that members share stay shared
         joint = _Joint(len(given))
-        self.joined = joint.module("", self.models, tuple(range(len(given))))
+        self.joined: Module = joint.module("", self.models, tuple(range(len(given))))
         self._tensors, self._modules = joint.tensors, joint.modules
         for own, _, _ in chain.from_iterable(self._tensors.values()):
             own.data, own.grad = np.empty(0, own.dtype), None  # which the stacked ones hold now

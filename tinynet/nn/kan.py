@@ -16,6 +16,7 @@ from tinynet.nn.options import counts
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.random import as_generator
 from tinynet.rules.splines import bspline_basis
+from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -109,14 +110,14 @@ class KANLinear(Module):
         self.grid_size = grid_size
         self.spline_order = spline_order
         self.base_activation = base_activation
-        self.base_weight = Parameter(np.empty((out_features, in_features), dtype))
-        self.spline_weight = Parameter(np.empty((out_features, in_features, grid_size + spline_order), dtype))
+        self.base_weight: Parameter = Parameter(np.empty((out_features, in_features), dtype))
+        self.spline_weight: Parameter = Parameter(np.empty((out_features, in_features, grid_size + spline_order), dtype))
         low, high = np.repeat(edges[:, None], in_features, axis=1)
         self.grid = Buffer(self._uniform(low, high, dtype))
         xavier_uniform_(self.base_weight, rng=rng)
         normal_(self.spline_weight, std=0.1, rng=rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """The layer's value for `x`, of shape (..., in_features): of shape (..., out_features)."""
         x = as_operand(x)
         shape = x.shape
@@ -129,8 +130,8 @@ class KANLinear(Module):
         basis = bspline_basis(columns, np.moveaxis(grid, -1, 0)[..., None], self.spline_order)
         weight = np.reshape(np.swapaxes(self.spline_weight, -1, -2), (*members, self.out_features, -1))
         basis = np.reshape(np.moveaxis(basis, 0, -3), (*members, weight.shape[-1], -1))  # of one layer a view
-        y = self.base_weight @ base + weight @ basis
-        return np.reshape(np.swapaxes(y, -1, -2), (*shape[:-1], self.out_features))
+        y: Tensor = self.base_weight @ base + weight @ basis
+        return y.swapaxes(-1, -2).reshape((*shape[:-1], self.out_features))
 
     def edges(self, x: Any) -> Any:
         """The function of every connection, for drawing or a penalty; summed over the last axis, the layer's value.

@@ -9,6 +9,7 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.nn import functional
 from tinynet.nn.channels import per_channel
 from tinynet.nn.module import Module
+from tinynet.nn.oftensors import OfTensors
 from tinynet.nn.options import counts
 from tinynet.nn.parameter import Parameter
 from tinynet.tensor import Tensor
@@ -46,18 +47,19 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, dtype: npt.DTypeLike | None = None) -> None:
         shape = counts("PReLU", num_parameters=num_parameters)
-        self.weight = Parameter(np.full(shape, float(init), get_default_dtype() if dtype is None else dtype))
+        self.weight: Parameter = Parameter(np.full(shape, float(init), get_default_dtype() if dtype is None else dtype))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """`tinynet.nn.functional.prelu` of `x`."""
-        return functional.prelu(x, self.weight)
+        y: Tensor = functional.prelu(x, self.weight)
+        return y
 
     def extra_repr(self) -> str:
         """The number of slopes."""
-        return f"num_parameters={self.weight.size}"
+        return f"num_parameters={self.weight.shape[-1]}"
 
 
-class Swish(Module):
+class Swish(OfTensors):
     """x · sigmoid(beta · x) (Ramachandran, Zoph & Le 2017, "Searching for activation functions").
 
     Parameters
@@ -101,13 +103,13 @@ class Swish(Module):
     def forward(self, x: Any) -> Any:
         """`tinynet.nn.functional.swish` of `x`."""
         beta = self.beta
-        return functional.swish(x, per_channel("Swish", beta, x) if isinstance(beta, Tensor) else beta)
+        return functional.swish(x, per_channel("Swish", beta, x, beta.ndim == 2) if isinstance(beta, Tensor) else beta)
 
     def extra_repr(self) -> str:
         """Beta, of several their mean; whether it is learned, and how many there are."""
         if not isinstance(self.beta, Tensor):
             return f"beta={self.beta:.4g}, learn=False"
-        count = self.beta.size
+        count = self.beta.shape[-1]
         return f"beta={self.beta.data.mean():.4g}, learn=True" + (f", num_parameters={count}" if count > 1 else "")
 
 
@@ -152,14 +154,15 @@ class APL(Module):
         pieces, num_parameters = counts("APL", pieces=pieces, num_parameters=num_parameters)
         dtype = get_default_dtype() if dtype is None else dtype
         middles = (2 * np.arange(pieces) + 1) / pieces - 1
-        self.a = Parameter(np.zeros((pieces, num_parameters), dtype))
-        self.b = Parameter(np.repeat(middles[:, None], num_parameters, axis=1).astype(dtype))
+        self.a: Parameter = Parameter(np.zeros((pieces, num_parameters), dtype))
+        self.b: Parameter = Parameter(np.repeat(middles[:, None], num_parameters, axis=1).astype(dtype))
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """`tinynet.nn.functional.apl` of `x`."""
-        return functional.apl(x, self.a, self.b)
+        y: Tensor = functional.apl(x, self.a, self.b)
+        return y
 
     def extra_repr(self) -> str:
         """The numbers of hinges and of functions."""
-        pieces, num_parameters = self.a.shape
+        pieces, num_parameters = self.a.shape[-2:]
         return f"pieces={pieces}, num_parameters={num_parameters}"

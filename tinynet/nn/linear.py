@@ -10,9 +10,11 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.nn.init import uniform_
 from tinynet.nn.module import Module, Parameter
+from tinynet.nn.oftensors import OfTensors
 from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.layers import linear
+from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -72,16 +74,17 @@ class Linear(Module):
         bound = in_features**-0.5
         self.in_features = in_features
         self.out_features = out_features
-        self.weight = Parameter(np.empty((out_features, in_features), dtype))
-        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.empty((out_features, in_features), dtype))
+        self.bias: Parameter | None = Parameter(np.empty(out_features, dtype)) if bias else None
         uniform_(self.weight, -bound, bound, rng=rng)
         if self.bias is not None:
             uniform_(self.bias, -bound, bound, rng=rng)
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: Any) -> Tensor:
         """The affine map of `x`, of shape (..., in_features), to shape (..., out_features)."""
         try:
-            return linear(x, self.weight, self.bias)
+            y: Tensor = linear(x, self.weight, self.bias)
+            return y
         except (ShapeError, IndexError, AttributeError) as error:
             shape = np.shape(x)
             if shape[-1:] == (self.in_features,):
@@ -97,7 +100,7 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
-class Identity(Module):
+class Identity(OfTensors):
     """The layer that gives back what it is given.
 
     Examples
@@ -112,7 +115,7 @@ class Identity(Module):
         return x
 
 
-class Flatten(Module):
+class Flatten(OfTensors):
     """Merge neighbouring axes into one.
 
     Parameters

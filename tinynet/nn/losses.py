@@ -5,16 +5,22 @@ or sample.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, overload
+
+import numpy.typing as npt
 
 from tinynet.nn import functional
 from tinynet.nn.lossparts import check_reduction
 from tinynet.nn.module import Module
+from tinynet.nn.options import number
 from tinynet.nn.parameter import Buffer
+from tinynet.tensor import Tensor
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss",
 ]
+
+Weights = npt.ArrayLike | None
 
 
 class _Loss(Module):
@@ -26,6 +32,14 @@ class _Loss(Module):
     def __init__(self, *, reduction: str = "mean") -> None:
         check_reduction(type(self).__name__, reduction)
         self.reduction = reduction
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self, input: Tensor, target: Any) -> Tensor: ...
+        @overload
+        def __call__(self, input: Any, target: Any) -> Any: ...
+        def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
     def forward(self, input: Any, target: Any) -> Any:
         """The loss of the prediction `input` with the target."""
@@ -45,7 +59,7 @@ class _Loss(Module):
         )
 
 
-def _buffer(weight: Any) -> Buffer | None:
+def _buffer(weight: Weights) -> Buffer | None:
     """Weights as a part of a module's state."""
     return None if weight is None else Buffer(weight)
 
@@ -108,7 +122,7 @@ class HuberLoss(_Loss):
 
     def __init__(self, delta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.delta = delta
+        self.delta = number(delta)
 
 
 class SmoothL1Loss(_Loss):
@@ -133,7 +147,7 @@ class SmoothL1Loss(_Loss):
 
     def __init__(self, beta: float = 1.0, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.beta = beta
+        self.beta = number(beta)
 
 
 class BCELoss(_Loss):
@@ -156,9 +170,9 @@ class BCELoss(_Loss):
     function = functional.binary_cross_entropy
     options = ("weight",)
 
-    def __init__(self, weight: Any = None, *, reduction: str = "mean") -> None:
+    def __init__(self, weight: Weights = None, *, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.weight = _buffer(weight)
+        self.weight: Buffer | None = _buffer(weight)
 
 
 class BCEWithLogitsLoss(_Loss):
@@ -183,10 +197,10 @@ class BCEWithLogitsLoss(_Loss):
     function = functional.binary_cross_entropy_with_logits
     options = ("weight", "pos_weight")
 
-    def __init__(self, weight: Any = None, *, pos_weight: Any = None, reduction: str = "mean") -> None:
+    def __init__(self, weight: Weights = None, *, pos_weight: Weights = None, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.weight = _buffer(weight)
-        self.pos_weight = _buffer(pos_weight)
+        self.weight: Buffer | None = _buffer(weight)
+        self.pos_weight: Buffer | None = _buffer(pos_weight)
 
 
 class CrossEntropyLoss(_Loss):
@@ -215,12 +229,12 @@ class CrossEntropyLoss(_Loss):
     options = ("weight", "ignore_index", "label_smoothing")
 
     def __init__(
-        self, weight: Any = None, *, ignore_index: int = -100, label_smoothing: float = 0.0, reduction: str = "mean"
+        self, weight: Weights = None, *, ignore_index: int = -100, label_smoothing: float = 0.0, reduction: str = "mean"
     ) -> None:
         super().__init__(reduction=reduction)
-        self.weight = _buffer(weight)
+        self.weight: Buffer | None = _buffer(weight)
         self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = number(label_smoothing)
 
 
 class NLLLoss(_Loss):
@@ -245,7 +259,7 @@ class NLLLoss(_Loss):
     function = functional.nll_loss
     options = ("weight", "ignore_index")
 
-    def __init__(self, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean") -> None:
+    def __init__(self, weight: Weights = None, *, ignore_index: int = -100, reduction: str = "mean") -> None:
         super().__init__(reduction=reduction)
-        self.weight = _buffer(weight)
+        self.weight: Buffer | None = _buffer(weight)
         self.ignore_index = ignore_index

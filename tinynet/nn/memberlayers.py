@@ -12,20 +12,17 @@ from numpy.lib.array_utils import normalize_axis_index
 from tinynet.errors import ShapeError
 from tinynet.nn import activations
 from tinynet.nn.activations import LogSoftmax, Softmax
-from tinynet.nn.channels import per_channel
 from tinynet.nn.containers import ModuleList, Sequential
 from tinynet.nn.convolution import Conv1d, Conv2d
 from tinynet.nn.dropout import Dropout
-from tinynet.nn.functional import leaky_relu, relu, swish
 from tinynet.nn.kan import KANLinear
 from tinynet.nn.learnable import APL, PReLU, Swish
 from tinynet.nn.linear import Flatten, Identity, Linear
 from tinynet.nn.lossparts import as_operand, values
 from tinynet.nn.module import Module
-from tinynet.nn.normalization import BatchNorm1d, LayerNorm, affine, layer_norm
+from tinynet.nn.normalization import BatchNorm1d, LayerNorm, over_features
 from tinynet.nn.recurrent import LSTMCell, RNNCell
 from tinynet.rules.layers import dropout_mask
-from tinynet.tensor import Tensor
 
 __all__ = ["FOR_MEMBERS", "Alternatives", "stacking"]
 
@@ -85,7 +82,7 @@ def stacking(kind: type[Module]) -> Callable[[Kind], Kind]:
 # As they are ---------------------------------------------------------------------------------------------------------
 
 for _kind in (
-    Sequential, ModuleList, Linear, Identity, activations.ELU, activations.GELU, activations.Hardsigmoid,
+    Sequential, ModuleList, Linear, Identity, APL, PReLU, Swish, activations.ELU, activations.GELU, activations.Hardsigmoid,
     activations.Hardswish, activations.Hardtanh, activations.LeakyReLU, activations.LogSigmoid, activations.Mish,
     activations.ReLU, activations.ReLU6, activations.SELU, activations.SiLU, activations.Sigmoid, activations.Sin,
     activations.Softplus, activations.Softsign, activations.Square, activations.Tanh, activations.Tanhshrink,
@@ -131,50 +128,6 @@ class LogSoftmaxes(_AlongAnAxis, LogSoftmax):
     """`LogSoftmax`, its axis counted behind that of the members."""
 
 
-@stacking(PReLU)
-class PReLUs(PReLU):
-    """`PReLU` with slopes for each member."""
-
-    def forward(self, x: Any) -> Any:
-        """x where x > 0, else weight · x."""
-        return leaky_relu(x, per_channel("prelu", self.weight, _of_one(x)))
-
-    def extra_repr(self) -> str:
-        """The number of slopes of a member."""
-        return f"num_parameters={self.weight.shape[-1]}"
-
-
-@stacking(Swish)
-class Swishes(Swish):
-    """`Swish` with a beta for each member, if it is learned."""
-
-    def forward(self, x: Any) -> Any:
-        """x · sigmoid(beta · x)."""
-        beta = self.beta
-        return swish(x, per_channel("Swish", beta, _of_one(x)) if isinstance(beta, Tensor) else beta)
-
-    def extra_repr(self) -> str:
-        """Whether beta is learned, and how many a member has."""
-        if not isinstance(self.beta, Tensor):
-            return super().extra_repr()
-        count = self.beta.shape[-1]
-        return "learn=True" + (f", num_parameters={count}" if count > 1 else "")
-
-
-@stacking(APL)
-class APLs(APL):
-    """`APL` with hinges and slopes for each member."""
-
-    def forward(self, x: Any) -> Any:
-        """max(0, x) + Σₛ aₛ · max(0, bₛ - x)."""
-        a, b = (per_channel("apl", np.swapaxes(parameter, 0, 1), _of_one(x)) for parameter in (self.a, self.b))
-        return relu(x) + np.sum(a * relu(b - x), axis=0)
-
-    def extra_repr(self) -> str:
-        """The numbers of hinges and of functions of a member."""
-        return f"pieces={self.a.shape[1]}, num_parameters={self.a.shape[2]}"
-
-
 @stacking(KANLinear)
 class KANLinears(KANLinear):
     """`KANLinear` with functions for each member; they are looked at, and their grids updated, in a member."""
@@ -197,18 +150,18 @@ class LayerNorms(LayerNorm):
 
     def forward(self, x: Any) -> Any:
         """(x - mean) / √(variance + eps) · weight + bias."""
-        if x.ndim <= len(self.normalized_shape):
+        shape = self.normalized_shape
+        if x.ndim <= len(shape) or x.shape[-len(shape) :] != shape:
             raise ShapeError(
                 f"LayerNorm({self.extra_repr()}): the input of a member has shape {x.shape[1:]}; its last axes must have the "
-                f"normalised shape {self.normalized_shape}"
+                f"normalised shape {shape}"
             )
-        y = layer_norm(x, self.normalized_shape, eps=self.eps)
-        between = [1] * (x.ndim - 1 - len(self.normalized_shape))
+        between = [1] * (x.ndim - 1 - len(shape))
         weight, bias = (
             None if parameter is None else np.reshape(parameter, (parameter.shape[0], *between, *parameter.shape[1:]))
             for parameter in (self.weight, self.bias)
         )
-        return affine(y, weight, bias)
+        return over_features(x, shape, weight, bias, self.eps)
 
 
 @stacking(BatchNorm1d)
@@ -307,7 +260,7 @@ class Alternatives(Module):
     """
 
     def __init__(self, groups: Iterable[Module], positions: Sequence[tuple[int, ...]]) -> None:
-        self.groups = ModuleList(groups)
+        self.groups: ModuleList = ModuleList(groups)
         self._positions = tuple(_as_index(rows) for rows in positions)
         order = np.argsort(np.concatenate(positions))
         self._order = _as_index(tuple(order.tolist()))

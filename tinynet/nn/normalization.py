@@ -10,14 +10,16 @@ from tinynet.dtypes import get_default_dtype
 from tinynet.errors import ShapeError
 from tinynet.graph import no_grad
 from tinynet.nn.lossparts import as_operand, values
-from tinynet.nn.module import Module
-from tinynet.nn.options import counts
+from tinynet.nn.oftensors import OfTensors
+from tinynet.nn.options import counts, number
 from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.rules.normalization import centred, mean_over, scaled_to_one
+from tinynet.signatures import of_input
 
-__all__ = ["BatchNorm1d", "LayerNorm", "affine", "layer_norm"]
+__all__ = ["BatchNorm1d", "LayerNorm", "layer_norm", "over_features"]
 
 
+@of_input
 def layer_norm(
     input: Any, normalized_shape: int | tuple[int, ...], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Any:
@@ -26,6 +28,9 @@ def layer_norm(
     Ba, Kiros & Hinton 2016, "Layer normalization". It is not linear: scaling the input leaves the result as it is, but for
     `eps`. Where all elements equal the mean as computed, they become 0 with the gradient 0, for `eps` 0 too. Numbers beyond
     1e154, whose squares float64 does not hold, become 0 as well.
+
+    An input of half precision is computed in single and gives half precision, whatever the dtype of the weight, as in torch.
+    Otherwise the dtype of the result is NumPy's promotion of the three.
 
     Parameters
     ----------
@@ -65,8 +70,13 @@ def layer_norm(
             f"layer_norm: the input has shape {x.shape}, weight and bias {given[0]} and {given[1]}; the input's last axes, the "
             f"weight and the bias must have the normalised shape {shape}"
         )
+    return over_features(x, shape, weight, bias, eps)
+
+
+def over_features(x: Any, shape: tuple[int, ...], weight: Any, bias: Any, eps: float) -> Any:
+    """What `layer_norm` computes, with a weight and a bias of any shape that broadcasts against the input."""
     axes = tuple(range(-len(shape), 0))
-    return affine(_as_given(scaled_to_one(centred(_widened(x), axes), axes, eps), x), weight, bias)
+    return _as_given(_affine(scaled_to_one(centred(_widened(x), axes), axes, eps), weight, bias), x)
 
 
 def _widened(x: Any) -> Any:
@@ -78,7 +88,7 @@ def _as_given(y: Any, x: Any) -> Any:
     return y.astype(np.float16) if x.dtype == np.float16 else y
 
 
-def affine(x: Any, weight: Any, bias: Any) -> Any:
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
     """``x * weight + bias``, where either may be None."""
     x = x if weight is None else x * weight
     return x if bias is None else x + bias
@@ -97,7 +107,7 @@ def _checked_eps(name: str, eps: float) -> float:
     return float(eps)  # one of NumPy's would make float64 of float32
 
 
-class LayerNorm(Module):
+class LayerNorm(OfTensors):
     """Normalise each sample over its features; see `tinynet.nn.functional.layer_norm` for what is computed.
 
     Parameters
@@ -143,10 +153,11 @@ class LayerNorm(Module):
         dtype: npt.DTypeLike | None = None,
     ) -> None:
         dtype = get_default_dtype() if dtype is None else dtype
-        self.normalized_shape = _checked_shape("LayerNorm", normalized_shape)
-        self.eps = _checked_eps("LayerNorm", eps)
-        self.weight = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
-        self.bias = Parameter(np.zeros(self.normalized_shape, dtype)) if elementwise_affine and bias else None
+        self.normalized_shape: tuple[int, ...] = _checked_shape("LayerNorm", normalized_shape)
+        self.eps: float = _checked_eps("LayerNorm", eps)
+        self.weight: Parameter | None = Parameter(np.ones(self.normalized_shape, dtype)) if elementwise_affine else None
+        has_bias = elementwise_affine and bias
+        self.bias: Parameter | None = Parameter(np.zeros(self.normalized_shape, dtype)) if has_bias else None
 
     def forward(self, x: Any) -> Any:
         """The input, of shape (..., *normalized_shape), normalised."""
@@ -160,7 +171,7 @@ class LayerNorm(Module):
         )
 
 
-class BatchNorm1d(Module):
+class BatchNorm1d(OfTensors):
     """Normalise each feature over the batch: (x - mean) / √(variance + eps) · weight + bias.
 
     In training, mean and variance are those of the batch, and running averages are kept: ``running = (1 - momentum) ·
@@ -229,12 +240,12 @@ class BatchNorm1d(Module):
         dtype = get_default_dtype() if dtype is None else dtype
         self.num_features = num_features
         self.eps = eps
-        self.momentum = momentum
-        self.weight = Parameter(np.ones(num_features, dtype)) if affine else None
-        self.bias = Parameter(np.zeros(num_features, dtype)) if affine else None
-        self.running_mean = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
-        self.running_var = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
-        self.num_batches_tracked = Buffer(np.zeros((), np.int64)) if track_running_stats else None
+        self.momentum = number(momentum)
+        self.weight: Parameter | None = Parameter(np.ones(num_features, dtype)) if affine else None
+        self.bias: Parameter | None = Parameter(np.zeros(num_features, dtype)) if affine else None
+        self.running_mean: Buffer | None = Buffer(np.zeros(num_features, dtype)) if track_running_stats else None
+        self.running_var: Buffer | None = Buffer(np.ones(num_features, dtype)) if track_running_stats else None
+        self.num_batches_tracked: Buffer | None = Buffer(np.zeros((), np.int64)) if track_running_stats else None
 
     def forward(self, x: Any) -> Any:
         """The input, of shape (N, C) or (N, C, L), normalised."""
@@ -251,7 +262,7 @@ class BatchNorm1d(Module):
         if not self.training and self.running_mean is not None and self.running_var is not None:
             mean, variance = (_widened(y.reshape(across)) for y in (self.running_mean, self.running_var))
             scale = 1 / np.sqrt(variance + self.eps)
-            return _as_given(affine(_widened(x) - mean, scale if weight is None else scale * weight, bias), x)
+            return _as_given(_affine(_widened(x) - mean, scale if weight is None else scale * weight, bias), x)
         axes = (front, front + 2)[: len(shape) - 1]
         count = prod(x.shape[axis] for axis in axes)
         if count < 2:
@@ -262,7 +273,7 @@ class BatchNorm1d(Module):
         wide = _widened(x)
         centre = centred(wide, axes)
         self._track(values(wide), values(centre), axes, count / (count - 1))
-        return _as_given(affine(scaled_to_one(centre, axes, self.eps), weight, bias), x)
+        return _as_given(_affine(scaled_to_one(centre, axes, self.eps), weight, bias), x)
 
     _in_front = 0  # how many axes the input has in front of that of the samples
 

@@ -109,8 +109,8 @@ class StackedParameter(_OfMembers, Parameter):
         self, data: npt.ArrayLike, members: tuple[int, ...], stack_size: int, requires_grad: bool = True
     ) -> None:
         super().__init__(data, requires_grad)
-        self.members = members
-        self.stack_size = stack_size
+        self.members: tuple[int, ...] = members
+        self.stack_size: int = stack_size
 
 
 class StackedBuffer(_OfMembers, Buffer):
@@ -142,8 +142,8 @@ class StackedBuffer(_OfMembers, Buffer):
 
     def __init__(self, data: npt.ArrayLike, members: tuple[int, ...], stack_size: int) -> None:
         super().__init__(data)
-        self.members = members
-        self.stack_size = stack_size
+        self.members: tuple[int, ...] = members
+        self.stack_size: int = stack_size
 
 
 def _restored(reduced: Any, members: tuple[int, ...], stack_size: int) -> Any:

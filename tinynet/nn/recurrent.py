@@ -15,6 +15,7 @@ from tinynet.nn.options import counts
 from tinynet.random import as_generator
 from tinynet.rules.activations import relu, sigmoid
 from tinynet.rules.layers import linear
+from tinynet.tensor import Tensor
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -43,10 +44,10 @@ class _Cell(Module):
         bound, rows = hidden_size**-0.5, self._gates * hidden_size
         self.input_size = input_size
         self.hidden_size = hidden_size
-        self.weight_ih = Parameter(np.empty((rows, input_size), dtype))
-        self.weight_hh = Parameter(np.empty((rows, hidden_size), dtype))
-        self.bias_ih = Parameter(np.empty(rows, dtype)) if bias else None
-        self.bias_hh = Parameter(np.empty(rows, dtype)) if bias else None
+        self.weight_ih: Parameter = Parameter(np.empty((rows, input_size), dtype))
+        self.weight_hh: Parameter = Parameter(np.empty((rows, hidden_size), dtype))
+        self.bias_ih: Parameter | None = Parameter(np.empty(rows, dtype)) if bias else None
+        self.bias_hh: Parameter | None = Parameter(np.empty(rows, dtype)) if bias else None
         for parameter in self.parameters():
             uniform_(parameter, -bound, bound, rng=rng)
 
@@ -132,12 +133,13 @@ class RNNCell(_Cell):
         super().__init__(input_size, hidden_size, bias, rng, dtype)
         self.nonlinearity = nonlinearity
 
-    def forward(self, x: Any, hx: Any = None) -> Any:
+    def forward(self, x: Any, hx: Any = None) -> Tensor:
         """The next state, of shape (N, H), for the input `x`, of shape (N, I), and the state `hx`, zeros if None.
 
         Both may be without N.
         """
-        return _ACTIVATIONS[self.nonlinearity](self._affine(*self._checked(x, hx)))
+        h: Tensor = _ACTIVATIONS[self.nonlinearity](self._affine(*self._checked(x, hx)))
+        return h
 
     def extra_repr(self) -> str:
         """The sizes, and the options that are not the default."""
@@ -191,7 +193,7 @@ class LSTMCell(_Cell):
 
     _gates = 4
 
-    def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
+    def forward(self, x: Any, hx: Any = None) -> tuple[Tensor, Tensor]:
         """The next state (h, c), of shapes (N, H), for the input `x`, of shape (N, I), and the state `hx`, zeros if None.
 
         All may be without N.

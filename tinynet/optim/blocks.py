@@ -73,8 +73,8 @@ class Block:
         """Fit the block to its group's options: the optimizer's constants, its vectors with their initial values, its rates."""
         self.options = self.group.options
         # a 0-d array of the right dtype is the scalar that a ufunc takes in least time
-        self.rates = [np.empty((), self.data.dtype) for _ in range(rates)]
-        self.constants = {
+        self.rates: list[Array] = [np.empty((), self.data.dtype) for _ in range(rates)]
+        self.constants: dict[str, Any] = {
             name: value if isinstance(value, bool) else constant(np.array(value, dtype=self.data.dtype))
             for name, value in constants.items()
         }
@@ -82,7 +82,7 @@ class Block:
             if name not in self.state:
                 self.state[name] = np.full_like(self.data, initial)
         scratch = np.empty_like(self.data[:CHUNK])
-        self.chunks = []
+        self.chunks: list[Any] = []
         for start in range(0, self.data.size, CHUNK):
             part = slice(start, start + CHUNK)
             data, grad = self.data[part], self.grad[part]

@@ -5,19 +5,22 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tinynet.mode import meet
+from tinynet.nn.options import number
 from tinynet.nn.parameter import StackedParameter
 from tinynet.tensor import Tensor
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 Array = np.ndarray[Any, Any]
+Norms = np.float64 | npt.NDArray[np.float64]
 
 
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
-) -> Any:
+) -> Norms:
     """Scale all gradients by one factor, so that their norm, as of one long vector, is at most `max_norm`.
 
     The factor is ``min(1, max_norm / (norm + 1e-6))``, as torch's. Of a stack (`tinynet.nn.stack`) each member's gradients are
@@ -67,7 +70,7 @@ def clip_grad_norm_(
     owners = [p.members if isinstance(p, StackedParameter) else None for p, _ in pairs]
     gradients = [g for _, g in pairs]
     size = max((p.stack_size for p in tensors if isinstance(p, StackedParameter)), default=0)
-    norm = _norm(_by_member(gradients, owners, size) if size else _flat(gradients), norm_type)
+    norm: Norms = _norm(_by_member(gradients, owners, size) if size else _flat(gradients), norm_type)
     if error_if_nonfinite and not np.all(np.isfinite(norm)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {norm}; look for the loss or layer that overflowed, or set "
@@ -108,6 +111,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
     """
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must not be negative, got {clip_value}")
+    clip_value = number(clip_value)
     tensors = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     for p, g in _with_gradients("clip_grad_value_", tensors):
         p.grad = np.minimum(np.maximum(g, -clip_value), clip_value)[...]

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tinynet.mode import MODE, depends, lifted
+from tinynet.mode import depends, is_recording, lifted
 from tinynet.revision import revised
 from tinynet.tensor import Tensor
 
@@ -31,7 +31,7 @@ class ParamGroup(MutableMapping[str, Any]):
 
     def __init__(self, params: list[Tensor], options: Options, validate: Callable[[Options], Options]) -> None:
         self.params = params
-        self.lr = np.zeros(())
+        self.lr: np.ndarray[Any, Any] = np.zeros(())
         self._validate = validate
         self.replace(options)
 
@@ -46,7 +46,7 @@ class ParamGroup(MutableMapping[str, Any]):
         if name == "params":
             return self.params
         if name == "lr":
-            return self.lr.item() if MODE.get().recorder is None else lifted(self.lr)[()]
+            return lifted(self.lr)[()] if is_recording() else self.lr.item()
         depends(self, "options")
         return self.options[name]
 

@@ -6,6 +6,7 @@ from math import cos, pi
 from typing import Any
 
 from tinynet.mode import effect
+from tinynet.nn.options import number
 from tinynet.optim.optimizer import Optimizer
 
 __all__ = ["CosineAnnealingLR", "ExponentialLR", "LinearLR", "Scheduler", "SequentialLR", "StepLR"]
@@ -51,7 +52,7 @@ class Scheduler:
             raise TypeError(f"{type(self).__name__} needs an optimizer, got a {type(optimizer).__name__}")
         self.optimizer = optimizer
         self.base_lrs: list[float] = [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
-        self.last_epoch = 0
+        self.last_epoch: int = 0
         self._set_rates()
 
     def rate(self, base: float, epoch: int) -> float:
@@ -145,7 +146,7 @@ class StepLR(Scheduler):
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         _require_epochs("StepLR", "step_size", step_size)
         self.step_size = step_size
-        self.gamma = gamma
+        self.gamma = number(gamma)
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int) -> float:
@@ -174,7 +175,7 @@ class ExponentialLR(Scheduler):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
-        self.gamma = gamma
+        self.gamma = number(gamma)
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int) -> float:
@@ -209,7 +210,7 @@ class CosineAnnealingLR(Scheduler):
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
         _require_epochs("CosineAnnealingLR", "T_max", T_max)
         self.T_max = T_max
-        self.eta_min = eta_min
+        self.eta_min = number(eta_min)
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int) -> float:
@@ -247,8 +248,8 @@ class LinearLR(Scheduler):
         if not 0 <= end_factor <= 1:
             raise ValueError(f"LinearLR: end_factor must lie in [0, 1], got {end_factor}")
         _require_epochs("LinearLR", "total_iters", total_iters)
-        self.start_factor = start_factor
-        self.end_factor = end_factor
+        self.start_factor = number(start_factor)
+        self.end_factor = number(end_factor)
         self.total_iters = total_iters
         super().__init__(optimizer)
 
@@ -295,8 +296,8 @@ class SequentialLR(Scheduler):
             )
         if any(first >= second for first, second in zip([0, *milestones], milestones, strict=False)):
             raise ValueError(f"SequentialLR: milestones must be positive and increasing, got {list(milestones)}")
-        self.schedulers = list(schedulers)
-        self.milestones = list(milestones)
+        self.schedulers: list[Scheduler] = list(schedulers)
+        self.milestones: list[int] = list(milestones)
         super().__init__(optimizer)
 
     def rate(self, base: float, epoch: int) -> float:

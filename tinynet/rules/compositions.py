@@ -8,6 +8,7 @@ import numpy as np
 from tinynet.rules.activations import elu, hardtanh, softplus, swish
 from tinynet.rules.rows import floats
 from tinynet.rules.special import normal_cdf
+from tinynet.signatures import of_x
 
 __all__ = [
     "gelu", "hardsigmoid", "hardswish", "mish", "relu6", "selu", "silu", "softsign", "tanhshrink",
@@ -18,6 +19,7 @@ SELU_ALPHA = 1.6732632423543772848170429916717
 SQRT_8_OVER_PI = math.sqrt(8 / math.pi)
 
 
+@of_x
 def relu6(x: Any) -> Any:
     """min(max(0, x), 6) (Krizhevsky 2010).
 
@@ -40,6 +42,7 @@ def relu6(x: Any) -> Any:
     return hardtanh(x, 0.0, 6.0)
 
 
+@of_x
 def hardsigmoid(x: Any) -> Any:
     """relu6(x + 3) / 6, a piecewise linear sigmoid (Courbariaux, Bengio & David 2015).
 
@@ -61,6 +64,7 @@ def hardsigmoid(x: Any) -> Any:
     return relu6(floats(x) + 3.0) / 6.0
 
 
+@of_x
 def hardswish(x: Any) -> Any:
     """x · relu6(x + 3) / 6 (Howard et al. 2019, "Searching for MobileNetV3").
 
@@ -83,6 +87,7 @@ def hardswish(x: Any) -> Any:
     return x * hardsigmoid(x)
 
 
+@of_x
 def selu(x: Any) -> Any:
     """1.0507 · elu(x, 1.6733), which keeps mean and variance (Klambauer et al. 2017, "Self-normalizing neural networks").
 
@@ -104,6 +109,7 @@ def selu(x: Any) -> Any:
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
+@of_x
 def silu(x: Any) -> Any:
     """x · sigmoid(x), the swish with beta = 1 (Elfwing, Uchibe & Doya 2018).
 
@@ -125,6 +131,7 @@ def silu(x: Any) -> Any:
     return swish(x, 1.0)
 
 
+@of_x
 def gelu(x: Any, approximate: str = "none") -> Any:
     """x · Φ(x), with the normal distribution's cumulative function (Hendrycks & Gimpel 2016).
 
@@ -160,6 +167,7 @@ def gelu(x: Any, approximate: str = "none") -> Any:
     raise ValueError(f"gelu: approximate={approximate!r} is unknown; it is 'none' or 'tanh'")
 
 
+@of_x
 def mish(x: Any) -> Any:
     """x · tanh(softplus(x)) (Misra 2020, "Mish: a self regularized non-monotonic activation function").
 
@@ -182,6 +190,7 @@ def mish(x: Any) -> Any:
     return x * np.tanh(softplus(x))
 
 
+@of_x
 def softsign(x: Any) -> Any:
     """x / (1 + abs(x)) (Bergstra et al. 2009).
 
@@ -204,6 +213,7 @@ def softsign(x: Any) -> Any:
     return x / (1 + np.abs(x))
 
 
+@of_x
 def tanhshrink(x: Any) -> Any:
     """x - tanh(x).
 

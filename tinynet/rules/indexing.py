@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.rules.primitive import primitive
-from tinynet.rules.table import rule
+from tinynet.rules.table import Rule, rule
 
 __all__ = ["getitem", "is_basic", "scatter", "setitem"]
 
@@ -68,7 +68,7 @@ def _like(d: Any, v: Any) -> Any:
 
 scatter.defvjp(lambda g, out, values, index, shape: _like(g[index], values))
 
-getitem = rule(
+getitem: Rule = rule(
     operator.getitem,
     lambda g, out, x, index: scatter(g, index, x.shape),
     forward=lambda x, index: x[index],
@@ -98,7 +98,7 @@ def with_values(x: Any, v: Any, index: Any) -> Any:
     return out
 
 
-setitem = rule(
+setitem: Rule = rule(
     with_values,
     lambda g, out, x, v, index: with_values(g, 0, index),
     lambda g, out, x, v, index: _assigned(g, index, x, v),

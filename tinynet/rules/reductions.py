@@ -13,6 +13,7 @@ import numpy as np
 
 from tinynet.rules.elementwise import LN2
 from tinynet.rules.primitive import primitive
+from tinynet.rules.rows import floats, greatest, total
 from tinynet.rules.table import composed, rule
 
 __all__ = ["REDUCTIONS", "Axis", "lead", "logsumexp", "reduced_last", "restore", "share"]
@@ -244,18 +245,19 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tn.logsumexp(np.array([1000.0, 1000.0])).item() == 1000 + np.log(2).item()
     True
     """
-    top = np.max(x, axis=axis, keepdims=True)
+    x = floats(x)
+    top = greatest(x, axis)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore"):  # the logarithm of no probability at all is -inf
-        total = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return total if keepdims else np.squeeze(total, axis=axis)
+        result = np.log(total(np.exp(x - top), axis)) + top
+    return result if keepdims else np.squeeze(result, axis=axis)
 
 
 def _softmax(x: Any, out: Any, axis: Axis, keepdims: bool) -> Any:
     """exp(x - out), set against its sum, since of large numbers `out` is rounded; 0 where all are -inf."""
     p = np.exp(x - restore(np.where(out == -np.inf, 0, out), x, axis, keepdims))
-    total = np.sum(p, axis=axis, keepdims=True)
-    return p / np.where(total == 0, 1, total)
+    whole = np.sum(p, axis=axis, keepdims=True)
+    return p / np.where(whole == 0, 1, whole)
 
 
 logsumexp.defvjp(

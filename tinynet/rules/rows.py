@@ -6,6 +6,7 @@ that the element itself takes. The compiler does the same to reductions that oth
 """
 
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -25,9 +26,9 @@ def constant(n: int, value: float, dtype: Any) -> Any:
 
 
 @lru_cache(maxsize=64)
-def starts(n: int, length: int) -> Any:
-    """Where each of n rows starts in a flat array of them."""
-    return declared_constant(np.arange(0, n * length, length))
+def starts(*shape: int) -> Any:
+    """Where each row of an array of that shape starts in the flat array, in the array's shape without its last axis."""
+    return declared_constant(np.arange(0, prod(shape), shape[-1]).reshape(shape[:-1]))
 
 
 def floats(x: Any) -> Any:
@@ -38,23 +39,25 @@ def floats(x: Any) -> Any:
         return floats(np.asarray(x))
 
 
-def _are_short(x: Any, axis: int) -> bool:
-    return x.ndim == 2 and axis in (-1, 1) and 0 < x.shape[1] <= SHORT and x.dtype.kind == "f"
+def _are_short(x: Any, axis: Any) -> bool:
+    return x.ndim > 1 and axis in (-1, x.ndim - 1) and 0 < x.shape[-1] <= SHORT and x.dtype.kind == "f"
 
 
-def greatest(x: Any, axis: int = -1) -> Any:
+def greatest(x: Any, axis: Any = -1) -> Any:
     """The largest element over the axis, which stays with length 1."""
     if not _are_short(x, axis):
         return np.maximum.reduce(x, axis=axis, keepdims=True)
-    places = x.argmax(axis=1) + starts(*x.shape)
-    return x.reshape(-1).take(places, mode="clip")[:, None]  # without an error to raise, a replay can take them into its memory
+    places = x.argmax(axis=-1) + starts(*x.shape)
+    # without an error to raise ("clip"), a replay can take them into its memory
+    return x.reshape(-1).take(places, mode="clip")[..., None]
 
 
-def total(x: Any, axis: int = -1) -> Any:
+def total(x: Any, axis: Any = -1) -> Any:
     """The sum over the axis, which stays with length 1."""
     if not _are_short(x, axis):
         return np.add.reduce(x, axis=axis, keepdims=True)
-    return x.dot(constant(x.shape[1], 1.0, x.dtype))[:, None]
+    ones = constant(x.shape[-1], 1.0, x.dtype)
+    return x.dot(ones)[:, None] if x.ndim == 2 else x.reshape(-1, len(ones)).dot(ones).reshape(*x.shape[:-1], 1)
 
 
 ZERO = {np.dtype(f): declared_constant(np.zeros((), f)) for f in ("f2", "f4", "f8")}

@@ -125,7 +125,7 @@ class Rule:
         self.source = source
         self.pull = None
         self._unpack = unpack
-        self.arity = -1 if isinstance(vjps, _Each) else len(vjps)
+        self.arity: int = -1 if isinstance(vjps, _Each) else len(vjps)
 
     def __repr__(self) -> str:
         return f"<rule of {self.name}>"

@@ -75,6 +75,8 @@ def literal(x: Any, names: Names = lambda x: None) -> str:
             return repr(x) if np.isfinite(x) else f"{'-' if x < 0 else ''}np.{'nan' if np.isnan(x) else 'inf'}"
         case list():
             return f"[{', '.join(literal(part, names) for part in x)}]"
+        case tuple() if hasattr(x, "_fields"):  # a named one
+            return f"{spelling(type(x))}({', '.join(literal(part, names) for part in x)})"
         case tuple():
             return f"({', '.join(literal(part, names) for part in x)}{',' if len(x) == 1 else ''})"
         case dict():
