@@ -342,7 +342,7 @@ def test_monitors_and_options_are_checked():
     trainer = make(callbacks=[Calls(log=log), EarlyStopping("val_loss")])
     with pytest.raises(ValueError, match="'val_loss' to monitor; there are loss, lr, seconds; val_ columns need val"):
         trainer.fit(*regression())
-    assert all(event == "begin" for _, event, _ in log)
+    assert [event for _, event, _ in log] == ["begin", "end"]
     for build, message in [
         (lambda: EarlyStopping("val_auc"), "give mode"),
         (lambda: EarlyStopping(mode="best"), "mode is 'best'"),

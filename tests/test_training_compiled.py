@@ -235,6 +235,20 @@ def test_a_copy_or_pickle_goes_on_training_by_itself(copied, fits, compile):
     np.testing.assert_array_equal(other.model[0].weight.data, weights["0.weight"])
 
 
+class Copy(Callback):
+    def on_epoch_end(self, trainer, record):
+        trainer.callbacks.clear()
+        self.twins = copy.deepcopy(trainer), pickle.loads(pickle.dumps(trainer))
+
+
+def test_a_copy_that_a_callback_makes_is_in_no_training(tmp_path):
+    copies = Copy()
+    fit(network(), "auto", callbacks=[copies])
+    for twin in copies.twins:
+        assert twin.data is None
+        twin.save(tmp_path / "twin.npz")
+
+
 def test_it_falls_back_with_one_warning(monkeypatch):
     monkeypatch.setattr(nn.Tanh, "forward", lambda self, x: np.tanh(x) * (1.0 if float(np.sum(x)) < 1e9 else 2.0))
     with pytest.warns(RuntimeWarning, match="the training step is not compiled: .* looks at a value") as caught:

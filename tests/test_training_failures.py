@@ -4,6 +4,7 @@ import builtins
 import io
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -185,6 +186,17 @@ def test_divergence_keeps_the_history():
 def test_gradients_whose_squares_overflow_are_no_error():
     trainer = make(nn.Sequential(nn.Linear(2, 1, rng=0)), lambda p, t: mse(p, t) * 1e250, tn.optim.SGD, 1e-260)
     assert np.isfinite(trainer.fit(*data(), epochs=3)["loss"]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_weights_whose_squares_overflow_are_no_error(dtype):
+    huge = np.finfo(dtype).max / 32
+    model = nn.Sequential(nn.Linear(2, 1, rng=0)).astype(dtype)
+    model[0].weight.data[...] = huge
+    trainer = make(model, lambda p, t: np.mean(p / huge), tn.optim.SGD, 0.1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(trainer.fit(np.ones((6, 2)), np.ones((6, 1)), epochs=3)["loss"]).all()
 
 
 def test_the_error_survives_a_process_boundary():

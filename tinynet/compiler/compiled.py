@@ -8,7 +8,7 @@ from functools import partial, update_wrapper
 from operator import attrgetter
 from threading import RLock
 from types import MethodType
-from typing import Any
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 from weakref import WeakSet
 
 from tinynet.compiler.noise import measured
@@ -25,14 +25,21 @@ from tinynet.rules import name_of
 
 __all__ = ["Compiled", "compile"]
 
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+
 MOST_KINDS = 16
 """After so many kinds of arguments and surroundings, a step is run as it is where it would have to be recorded for another."""
 
 MOST_OF_ONE_KIND = 4
 """So many recordings for the same kind of arguments are kept, which differ in what they depend on besides."""
 
+MOST_KEPT = 2 * MOST_KINDS
+"""So many recordings are kept from one period to the next."""
 
-class Compiled:
+
+class Compiled(Generic[P, R]):
     """A step that `compile` has made; called as the step is.
 
     Attributes
@@ -44,19 +51,24 @@ class Compiled:
         elements that are nothing but rounding noise do not count.
     """
 
-    def __init__(self, step: Callable[..., Any], check: bool, name: str = "") -> None:
+    def __init__(self, step: Callable[P, R], check: bool, name: str = "") -> None:
         update_wrapper(self, step, updated=())
-        self.recordings = 0
-        self.deviation = 0.0
-        self._step = step
+        self.recordings: int = 0
+        self.deviation: float = 0.0
+        self._step: Callable[..., R] = step
         self._check = check
         self._name = name or name_of(step)
         self._variants: dict[Any, list[Variant]] = {}
         self._last: Variant | None = None
-        self._kinds = 0
+        self._kinds = 0  # that were met in this period
+        self._period = 0
         self._lock = RLock()
         _alive.add(self)
 
+    @overload
+    def __get__(self, instance: None, owner: Any = None) -> Self: ...
+    @overload
+    def __get__(self: "Compiled[Concatenate[Any, Q], R]", instance: object, owner: Any = None) -> Callable[Q, R]: ...
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
@@ -93,7 +105,7 @@ class Compiled:
             raise RecordingError(f"{self._name} has not been called yet: it is recorded at its first call")
         return self._last
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         grad, recorder = MODE.get()
         if recorder is not None:  # a part of another step that is being recorded
             return self._step(*args, **kwargs)
@@ -102,27 +114,41 @@ class Compiled:
             if last is not None and not kwargs and last.grad is grad and last.dtype is get_default_dtype():
                 arrays = last.arrays(args)
                 if arrays is not None and last.holds():
-                    return last.run(arrays)
+                    result: R = last.run(arrays)
+                    return result
             return self._by_signature(args, kwargs)
 
-    def _by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _by_signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         if in_graph((args, kwargs)):
             return self._step(*args, **kwargs)
         key = signature((args, kwargs)), MODE.get().grad, get_default_dtype()
         variants = self._variants.get(key, [])
-        for variant in variants:
-            if variant.holds():
-                self._last = variant
-                return variant.run(arrays_in((args, kwargs)))
-        candidates = [variant for variant in variants if not variant.ready and variant.stands()]
-        if not candidates and self._kinds >= MOST_KINDS and not self._check:
+        ready = next((variant for variant in variants if variant.holds()), None)
+        known = [variant for variant in variants if not variant.ready and variant.stands()] if ready is None else [ready]
+        if self._kinds >= MOST_KINDS and not any(x.period == self._period for x in known) and not self._check:
             self._warn(key)
             return self._step(*args, **kwargs)
-        variant, result = self._recorded(args, kwargs, candidates)
-        variants = [x for x in variants if x is not variant]
-        self._variants[key] = [*variants, variant][-MOST_OF_ONE_KIND:]
-        self._last = variant
+        result: R
+        if ready is None:
+            variant, result = self._recorded(args, kwargs, known)
+        else:
+            variant, result = ready, ready.run(arrays_in((args, kwargs)))
+        if variant is not ready or variant.period != self._period:
+            self._variants[key] = [*(x for x in variants if x is not variant), variant][-MOST_OF_ONE_KIND:]
+        self._kinds += variant.period != self._period
+        variant.period, self._last = self._period, variant
         return result
+
+    def renew(self) -> None:
+        """Begin a new period: from now on run as a replay, or uncompiled, what a step that was not called yet would.
+
+        What was recorded is used on, but the kinds of calls are counted from none again.
+        """
+        with self._lock:
+            self._kinds, self._last, self._period = 0, None, self._period + 1
+            latest = sorted((x for variants in self._variants.values() for x in variants), key=lambda x: x.period)[-MOST_KEPT:]
+            kept = {key: [x for x in variants if x in latest] for key, variants in self._variants.items()}
+            self._variants = {key: variants for key, variants in kept.items() if variants}
 
     def _recorded(self, args: tuple[Any, ...], kwargs: dict[str, Any], candidates: list[Variant]) -> tuple[Variant, Any]:
         """Run the step and write down what it does; then undo it, and do it again as a replay, whose results are returned.
@@ -149,7 +175,6 @@ class Compiled:
         kinds = entering_kinds(recording)
         variant = next((x for x in candidates if entering_kinds(x.recording) == kinds), None)
         if variant is None:
-            self._kinds += 1
             return Variant(recording, args)
         what = difference(variant.recording, recording)
         if what:
@@ -222,7 +247,7 @@ def _found(module: Any, path: str) -> Any:
         return None
 
 
-_alive: WeakSet[Compiled] = WeakSet()
+_alive: WeakSet[Compiled[Any, Any]] = WeakSet()
 
 
 def _after_fork() -> None:
@@ -234,7 +259,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def compile(step: Callable[..., Any] | None = None, *, check: bool = False) -> Any:
+@overload
+def compile(step: Callable[P, R], *, check: bool = False) -> Compiled[P, R]: ...
+@overload
+def compile(step: None = None, *, check: bool = False) -> Callable[[Callable[P, R]], Compiled[P, R]]: ...
+def compile(step: Any = None, *, check: bool = False) -> Any:
     """Make a step faster: record the NumPy calls that it makes once, and from then on make these calls alone.
 
     A step is any function of arrays and tensors: a training step with its forward and backward pass, clipping, optimizer

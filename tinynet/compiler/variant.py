@@ -41,6 +41,8 @@ class Variant:
         The default dtype.
     ready : bool
         Whether the step was seen to repeat itself.
+    period : int
+        When it was used last; see `Compiled.renew`.
     """
 
     def __init__(self, recording: Recording, args: tuple[Any, ...] | None, program: Program | None = None) -> None:
@@ -48,6 +50,7 @@ class Variant:
         self.grad = MODE.get().grad
         self.dtype = get_default_dtype()
         self.ready = False
+        self.period = -1
         self.replay = Replay(program or optimized(recording.program))
         flat = args is not None and all(type(x) in (np.ndarray, Tensor) for x in args) and len(args) == len(recording.arguments)
         self._expected = [(type(x), x.shape, x.dtype) for x in args or ()] if flat else None

@@ -34,7 +34,7 @@ class Callback:
     """
 
     def on_fit_begin(self, trainer: "Trainer") -> None:
-        """Called before the first epoch; the history has its columns, and no epoch yet."""
+        """Called before the first epoch; the history has its columns, and no epoch unless the training is resumed."""
 
     def on_backward_end(self, trainer: "Trainer") -> None:
         """Called when a batch's gradients are there, before the update: the place to clip them."""
@@ -46,7 +46,25 @@ class Callback:
         """Called after an epoch, its validation and its entry (`record`) in the history."""
 
     def on_fit_end(self, trainer: "Trainer") -> None:
-        """Called when the training ends, for whatever reason: finished, stopped, interrupted or failed."""
+        """Called when the training ends, for whatever reason: finished, stopped, interrupted or failed.
+
+        Also if it cannot begin, where `on_fit_begin` was called and raised no error.
+        """
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the callback keeps from one event to the next; a checkpoint has that of each callback that defines it.
+
+        `fit` calls it after `on_fit_begin`, `tinynet.Trainer.save` whenever it is called.
+
+        Returns
+        -------
+        dict
+            Numbers, strings, None, arrays, and lists and dicts of them. Generators among the attributes are taken care of.
+        """
+        return {}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Go on from a `state_dict`; called after `on_fit_begin` where a training is resumed."""
 
 
 class BestModel(Callback):
@@ -123,6 +141,21 @@ class BestModel(Callback):
 
     def _set_out(self, members: int) -> None:
         self.best, self.best_epoch = np.full(members, np.nan), np.zeros(members, int)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: vars(self)[name] for name in self._kept()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        if state_dict["monitor"] != self.monitor or state_dict["mode"] != self.mode:
+            raise ValueError(
+                f"{type(self).__name__} watched the {state_dict['mode']} of {state_dict['monitor']}, and now is to watch the "
+                f"{self.mode} of {self.monitor}"
+            )
+        for name in self._kept():
+            vars(self)[name] = state_dict[name]
+
+    def _kept(self) -> tuple[str, ...]:
+        return ("monitor", "mode", "best", "best_epoch", "best_weights")
 
     def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         value = record[self.monitor]
@@ -209,6 +242,9 @@ class EarlyStopping(BestModel):
         super()._forget()
         self.stopped: Any = False
 
+    def _kept(self) -> tuple[str, ...]:
+        return (*super()._kept(), "stopped")
+
     def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         super().on_epoch_end(trainer, record)
         waited = trainer.epoch - self.best_epoch >= self.patience
@@ -253,6 +289,14 @@ class Scheduler(Callback):
         self.scheduler = scheduler
         self.every = every
 
+    def state_dict(self) -> dict[str, Any]:
+        if not hasattr(self.scheduler, "state_dict"):
+            raise TypeError(f"Scheduler: a {type(self.scheduler).__name__} has no state_dict(), which a checkpoint needs")
+        return {"scheduler": self.scheduler.state_dict()}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        self.scheduler.load_state_dict(state_dict["scheduler"])
+
     def on_batch_end(self, trainer: "Trainer", loss: Any) -> None:
         if self.every == "batch":
             self.scheduler.step()
@@ -286,19 +330,27 @@ class Logger(Callback):
                 model = trainer.model
                 names = trainer.history if not isinstance(model, Stack) else _columns(trainer.history, len(model))
                 print("epoch", *names, sep=",", file=file)
+                resumed = zip(*trainer.history.values(), strict=True)
+                for epoch, figures in enumerate(resumed, 1):
+                    print(epoch, *_numbers(figures), sep=",", file=file)
 
     def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         if callable(self.destination):
             self.destination(f"epoch {trainer.epoch}  {describe(record)}")
         else:
             with open(self.destination, "a", encoding="utf-8") as file:
-                print(trainer.epoch, *(x for value in record.values() for x in np.ravel(value).tolist()), sep=",", file=file)
+                print(trainer.epoch, *_numbers(record.values()), sep=",", file=file)
 
 
 def _columns(names: Iterable[str], members: int) -> Iterator[str]:
     """The names of a history's columns with those of a stack's members told apart: loss[0], loss[1], ..."""
     for name in names:
         yield from [name] if name in ("lr", "seconds") else (f"{name}[{k}]" for k in range(members))
+
+
+def _numbers(figures: Iterable[Any]) -> Iterator[float]:
+    """An epoch's figures, of a stack those of all members."""
+    return (x for figure in figures for x in np.ravel(figure).tolist())
 
 
 def rows_replaced(weights: dict[str, Any] | None, model: Any, members: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ The rows of a batch are on its first axis, or behind that of the members of a st
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from tinynet.nn.ensembles import Stack
 from tinynet.nn.module import Module
 from tinynet.random import as_generator
 from tinynet.tensor import Tensor
+from tinynet.training.generators import Generators, generators_of
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -28,6 +30,8 @@ Array = np.ndarray[Any, Any]
 class ArrayFeed:
     """Passes over arrays, which are cast once."""
 
+    generators: ClassVar[Generators] = {}  # arrays hold none
+
     def __init__(self, name: str, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any]) -> None:
         self._x = as_inputs(x, dtype)
         self._y = _as_targets(y, dtype)
@@ -38,9 +42,24 @@ class ArrayFeed:
         """The batches, in an order drawn from `rng` if there is one."""
         return batches(self._x, self._y, self._batch_size, rng is not None, rng)
 
+    def drawn_from(self, rng: "Generator | None") -> "dict[str, Generator]":
+        """The generators that a pass changes, by name."""
+        return {} if rng is None or len(self._x) <= self._batch_size else {"order": rng}
+
+    def description(self, rng: Any) -> dict[str, Any]:
+        """What distinguishes its batches from others, as far as it can be told in a few words."""
+        return {"rows": len(self._x), "batch_size": self._batch_size, "shuffle": rng is not None}
+
+    def sample(self, rows: int) -> tuple[Array, Array]:
+        """Some of the rows, spread over all of them."""
+        chosen = np.linspace(0, len(self._x) - 1, min(rows, len(self._x))).astype(int)
+        return self._x[chosen], self._y[chosen]
+
 
 class MemberFeed:
     """Passes over arrays for the members of a stack, which share them or have each its own: batches of shape (m, n, ...)."""
+
+    generators: ClassVar[Generators] = {}  # arrays hold none
 
     def __init__(self, name: str, x: Any, y: Any, batch_size: int, dtype: np.dtype[Any], stack: Stack) -> None:
         self._x, self._y = as_inputs(x, dtype), _as_targets(y, dtype)
@@ -68,6 +87,15 @@ class MemberFeed:
         for start in range(0, self._rows, self._batch_size):
             part = slice(start, start + self._batch_size)
             yield self._taken(self._x, part, order), self._taken(self._y, part, order)
+
+    def drawn_from(self, rng: "Sequence[Generator] | None") -> "dict[str, Generator]":
+        """The generators that a pass changes, by name."""
+        drawn = () if rng is None or self._rows <= self._batch_size else rng
+        return {f"order.{k}": generator for k, generator in enumerate(drawn)}
+
+    def description(self, rng: Any) -> dict[str, Any]:
+        """What distinguishes its batches from others, as far as it can be told in a few words."""
+        return {"rows": self._rows, "batch_size": self._batch_size, "shuffle": rng is not None, "own": self._own}
 
     def _taken(self, array: Array, part: slice, order: Array | None) -> Array:
         if order is None:
@@ -103,6 +131,19 @@ class BatchFeed:
             raise ValueError(
                 "the data gave no batches; give a list, or an object whose __iter__ starts a new pass each time it is called"
             )
+
+    @cached_property
+    def generators(self) -> Generators:
+        """The generators among the source's attributes, by name."""
+        return generators_of(source=None if isinstance(self._source, list | tuple) else self._source)
+
+    def drawn_from(self, rng: Any) -> Generators:
+        """The generators that a pass may change, by name: those of the source, and the default one."""
+        return {**self.generators, "default": as_generator(None)}
+
+    def description(self, rng: Any) -> dict[str, Any]:
+        """Nothing can be told."""
+        return {}
 
 
 def _check(name: str, x: Array, y: Array, batch_size: int) -> None:

@@ -1,6 +1,5 @@
 """One update of a model on one batch, compiled where that is sure to be right."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from itertools import chain
 from math import isfinite
@@ -9,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 
 from tinynet.errors import RecordingError, ShapeError
-from tinynet.mode import MODE
+from tinynet.lines import warn
+from tinynet.mode import is_recording
 from tinynet.nn.ensembles import Stack
 from tinynet.nn.foreign import foreign_code
 from tinynet.nn.memberloss import MemberLoss
@@ -42,14 +42,24 @@ class Step:
         Whether to compile it. "auto" does where all of its code is tinynet's own, as it is at each call, and where it turns
         out not to be replayable runs the step as it is, after one warning.
 
+    refused : str
+        Why it is known that it cannot be replayed, if it is: it was tried before.
+
     Attributes
     ----------
+    refused : str
     loss : float, or ndarray of shape (m,)
         Of the last batch; of a stack the loss of each member.
     """
 
     def __init__(
-        self, model: Module, loss: Any, optimizer: Any, before_update: Sequence[Callable[[], Any]], compile: Compile
+        self,
+        model: Module,
+        loss: Any,
+        optimizer: Any,
+        before_update: Sequence[Callable[[], Any]],
+        compile: Compile,
+        refused: str = "",
     ) -> None:
         self._last_loss: Any = 0.0
         self._model = model
@@ -62,7 +72,7 @@ class Step:
         self._compile = compile
         self._compiled: Any = None
         self._obstacle = ""  # why it is not compiled now
-        self._refused = ""  # why it cannot be replayed
+        self.refused: str = refused
         self._look()
 
     def __call__(self, x: Array, y: Array) -> Any:
@@ -82,13 +92,18 @@ class Step:
         except RecordingError as error:
             if self._compile != "auto":
                 raise
-            self._obstacle = self._refused = str(error)
-            warnings.warn(f"the training step is not compiled: {error}", RuntimeWarning, stacklevel=4)
+            self._obstacle = self.refused = str(error)
+            warn(f"the training step is not compiled: {error}")
         return self._update(x, y)
+
+    def renew(self) -> None:
+        """From now on compile, or not, what a step that begins now would: that of a training that goes on from here."""
+        if self._compiled is not None:
+            self._compiled.renew()
 
     @property
     def loss(self) -> Any:
-        if MODE.get().recorder is not None:
+        if is_recording():
             raise RecordingError("a callback looks at the loss within the training step; look at it in on_batch_end")
         return self._last_loss
 
@@ -123,7 +138,7 @@ class Step:
         self._revision = REVISION.number
         self._obstacle = "compile=False" if not self._compile else ""
         if self._compile == "auto":
-            self._obstacle = self._refused or self._what_is_not_ours()
+            self._obstacle = self.refused or self._what_is_not_ours()
         if not self._obstacle and self._compiled is None:
             from tinynet.compiler import Compiled  # not before it is needed: it takes a while to load
 

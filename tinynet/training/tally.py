@@ -1,5 +1,6 @@
 """The figures of a pass over the data: the mean loss and the metrics, of a stack for each member."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,18 @@ class Tally:
         if self._metrics:
             self._predictions.append(output_array(prediction))
             self._targets.append(target)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums so far, and the predictions and targets where there are metrics."""
+        joined = [np.concatenate(parts, self._axis) if parts else None for parts in (self._predictions, self._targets)]
+        return {"total": self._total, "rows": self._rows, "predictions": joined[0], "targets": joined[1]}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Have counted what another tally had when it gave its `state_dict`."""
+        self._total, self._rows = state_dict["total"], state_dict["rows"]
+        self._predictions, self._targets = (
+            [] if state_dict[name] is None else [state_dict[name]] for name in ("predictions", "targets")
+        )
 
     def result(self) -> dict[str, Any]:
         """The figures of all batches."""

@@ -1,10 +1,8 @@
 """`Trainer`: the loop over epochs and batches."""
 
-import warnings
 from collections.abc import Iterable
 from functools import partial
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -14,28 +12,43 @@ from tinynet.nn.ensembles import Stack
 from tinynet.nn.memberloss import MemberLoss
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor
+from tinynet.training.beginning import begun
 from tinynet.training.callbacks import Callback
+from tinynet.training.checkpoint import Checkpoint
+from tinynet.training.epoch import Epoch
+from tinynet.training.failures import Updates, updates_of
 from tinynet.training.feed import Feed, feed, orders
-from tinynet.training.finite import Guard, NonFiniteError, diagnose, forget, listed
+from tinynet.training.finite import forget
 from tinynet.training.followed import Followed
+from tinynet.training.generators import Generators
 from tinynet.training.history import History
 from tinynet.training.inference import EVALUATION_BATCH, mode, predict
+from tinynet.training.loaded import Loaded
 from tinynet.training.metrics import Metric, named
 from tinynet.training.progress import progress
-from tinynet.training.step import Compile, NotFinite, Step, loss_values
+from tinynet.training.state import write
+from tinynet.training.step import Compile, Step, loss_values
 from tinynet.training.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from os import PathLike
 
+    import typing_extensions  # which the type checkers bring with them
     from numpy.random import Generator
+
+    from tinynet.optim.optimizer import Optimizer
+
+    M = typing_extensions.TypeVar("M", bound=Module, covariant=True, default=Module)
+else:
+    M = TypeVar("M")  # Python before 3.13 has no defaults
 
 __all__ = ["Trainer"]
 
 Array = np.ndarray[Any, Any]
 
 
-class Trainer:
+class Trainer(Generic[M]):
     """Trains a model on mini-batches, and evaluates it.
 
     Parameters
@@ -68,6 +81,8 @@ class Trainer:
     ----------
     history : History
         What the last (or the present) call of `fit` recorded.
+    data : Feed or None
+        While `fit` runs, what it trains on.
     epoch, batch : int
         Where the training is, counted from 1.
     stop_training : bool
@@ -103,6 +118,16 @@ class Trainer:
     finite is left as it was, with one warning, and NaN in the history from that epoch on; the others go on, and a
     NonFiniteError ends the training if all fail.
 
+    What goes wrong is told of, and of what was reached nothing is lost:
+
+    - A value that is not finite, in the data, in the weights or in a gradient, ends the training before the update, with a
+      NonFiniteError that names rows, parameters or gradients, and the module. The model is as it was before the batch.
+    - Ctrl-C and errors leave the model as it was before the batch whose update they fell into, those of a callback's
+      `on_backward_end` too; what comes after an update, `on_batch_end` say, leaves it as it is after it.
+    - A process that is killed goes on from its last `tinynet.training.Checkpoint` when it is run again, with the bits that it
+      would have had. Disks that are full and folders that cannot be written to leave the files that are there as they are.
+    - Checkpoints that are damaged, and those of other trainings, are refused as a whole.
+
     Examples
     --------
     >>> import tinynet as tn
@@ -117,14 +142,17 @@ class Trainer:
     [False, True, True, False]
     """
 
-    epoch = Followed()
-    batch = Followed()
+    epoch: Followed = Followed()
+    batch: Followed = Followed()
+    data: Feed | None
+    _is_training: bool
+    _under_way: Epoch | None
 
     def __init__(
         self,
-        model: Module,
+        model: M,
         loss: "Module | Callable[[Any, Any], Tensor]",
-        optimizer: Any,
+        optimizer: "Optimizer",
         metrics: Iterable[str | Metric] = (),
         callbacks: Iterable[Callback] = (),
         rng: "int | Generator | Sequence[int | Generator] | None" = None,
@@ -134,21 +162,26 @@ class Trainer:
             raise TypeError(f"Trainer: model is a {type(model).__name__}; it must be a tn.nn.Module")
         if compile not in (True, False, "auto"):
             raise ValueError(f"Trainer: compile is {compile!r}; it must be True, False or 'auto'")
-        self.model = model
+        self.model: M = model
         self.loss = loss
         self.optimizer = optimizer
-        self.metrics = named(metrics)
-        self.callbacks = list(callbacks)
+        self.metrics: dict[str, Metric] = named(metrics)
+        self.callbacks: list[Callback] = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 raise TypeError(f"Trainer: {callback!r} is no Callback; give an instance of a subclass of tn.training.Callback")
-        self.rng = orders(rng, model)
-        self.history = History(())
+        self.rng: Generator | tuple[Generator, ...] = orders(rng, model)
+        self.history: History = History(())
         self.epoch = self.batch = 0
         self.stop_training = False
         self.stopped: dict[int, int] = {}
         self.failed: dict[int, tuple[int, int]] = {}
         self._compile: Compile = compile
+        self._loaded: Loaded | None = None  # what the next fit goes on from
+        self._script: dict[str, Any] | None = None  # what the training was begun with, see tinynet.training.state
+        self._left: dict[str, Any] | None = None  # the options as the last fit left them
+        self._refused = ""  # why that found that the step cannot be compiled
+        self._data_generators: Generators = {}
         self._set_out()
         known = {id(x) for part in (model, loss) if isinstance(part, Module) for x in part.parameters()}
         if known.isdisjoint(id(x) for x in self._optimized()):
@@ -158,13 +191,14 @@ class Trainer:
             )
 
     def _set_out(self) -> None:
-        """Be without what is made in the training, for the arrays that there are."""
+        """Be in no training, and without what is made in one, for the arrays that there are."""
+        self._is_training, self.data, self._under_way = False, None, None
         self._parts: tuple[Any, ...] = ()
-        self._guard = Guard(self._optimized, lambda: self.model.buffers())
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is pickled or copied; the other trainer records its step anew."""
-        return {name: x for name, x in vars(self).items() if name not in ("step", "_parts", "_guard")}
+        """What is pickled or copied: nothing of a training that runs, for the other trainer does not."""
+        made = ("step", "_updates", "_parts", "data", "_is_training", "_under_way")
+        return {name: x for name, x in vars(self).items() if name not in made}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -172,19 +206,19 @@ class Trainer:
 
     def fit(
         self,
-        x: Any,
+        x: npt.ArrayLike | Iterable[Any],
         y: npt.ArrayLike | None = None,
         epochs: int = 1,
         batch_size: int = 32,
-        validation_data: Any = None,
+        validation_data: Iterable[Any] | None = None,
         shuffle: bool = True,
         verbose: int = 1,
     ) -> History:
         """Train the model, from where it stands.
 
         Inputs are cast to the model's dtype, and real-valued targets too; integers and booleans in `y` stay labels. Ctrl-C ends
-        the training as it would end by itself, without the batch that it fell into; only where it falls into the update itself
-        the optimizer's own state may be one step ahead of the weights.
+        the training as it would end by itself, without the batch whose update it fell into; only where it falls into the update
+        itself the optimizer's own state may be one step ahead of the weights.
 
         Parameters
         ----------
@@ -193,7 +227,7 @@ class Trainer:
         y : array_like of shape (n, ...), optional
             The targets.
         epochs : int
-            How often to go through the data.
+            How often to go through the data; of a training that was loaded, with the epochs before.
         batch_size : int
             The rows of a batch, where `x` is an array.
         validation_data : tuple (x, y) of arrays, or iterable of batches, optional
@@ -201,13 +235,13 @@ class Trainer:
         shuffle : bool
             Draw the rows anew in each epoch, where `x` is an array.
         verbose : {0, 1}
-            0 shows nothing. 1 shows the progress if the standard error stream is a terminal: a bar if tqdm is installed, at
-            most ten lines if not.
+            0 shows nothing. 1 shows the progress on a terminal (where the standard error stream is one) and in a notebook: a
+            bar if tqdm is installed, at most ten lines if not.
 
         Returns
         -------
         History
-            The epochs of this call: ``loss`` (the mean over the rows), metrics, ``val_loss``, ..., ``lr``, ``seconds``.
+            The epochs of the training: ``loss`` (the mean over the rows), metrics, ``val_loss``, ..., ``lr``, ``seconds``.
 
         Raises
         ------
@@ -217,7 +251,15 @@ class Trainer:
             the optimizer's own state remains as that update left it.
         ValueError
             If the data are empty, `x` and `y` differ in length, `epochs`, `batch_size` or `verbose` make no sense, or data that
-            last for one pass (a generator) are to last for more.
+            last for one pass (a generator) are to last for more; or a checkpoint was loaded, or lies where a
+            `tinynet.training.Checkpoint` would save, that is of another model, or of other callbacks, data or figures: trainer
+            and file are as they were then.
+
+        Warns
+        -----
+        RuntimeWarning
+            If nothing is left to do of a training that was loaded; or if options of the optimizer, frozen parameters or data
+            are others in the script than in the checkpoint, whose options and frozen parameters hold.
         """
         if not isinstance(epochs, int | np.integer) or epochs < 0:
             raise ValueError(f"fit: epochs is {epochs!r}; it must be a whole number, and not negative")
@@ -230,38 +272,114 @@ class Trainer:
             if len(pair) != 2:
                 raise ValueError(f"fit: validation_data has {len(pair)} parts; it must be a tuple (x, y), or a list of batches")
             validation = feed("fit: validation_data", *pair, EVALUATION_BATCH, self.model, epochs)
-        columns = ["loss", *self.metrics]
-        history = History([*columns, *(f"val_{name}" for name in columns if validation is not None), "lr", "seconds"])
-        self.history, self.stop_training, self.stopped, self.failed = history, False, {}, {}
-        rng = self.rng if shuffle else None
-        callbacks = (*self.callbacks, *progress(verbose, epochs))
-        for callback in callbacks:
-            callback.on_fit_begin(self)
+        self._is_training, self.data = True, data
         try:
-            with mode(self.model, True):
-                for self.epoch in range(1, epochs + 1):
-                    start = perf_counter()
-                    record = self._train(data, rng)
-                    if validation is not None:
-                        figures = self._without_failed(self._evaluate(validation))
-                        record.update((f"val_{name}", value) for name, value in figures.items())
-                    record["lr"] = float(self.optimizer.param_groups[0]["lr"])
-                    record["seconds"] = perf_counter() - start
-                    history.append(record)
-                    for callback in callbacks:
-                        callback.on_epoch_end(self, record)
-                    if self.stop_training or self._all_ended():
-                        break
-        except KeyboardInterrupt:
-            history.interrupted = True
+            self._fit(data, validation, epochs, self.rng if shuffle else None, progress(verbose, epochs))
         finally:
-            if self.failed or self.stopped:
-                forget(self.optimizer, self.failed)
-            for callback in callbacks:
-                callback.on_fit_end(self)
-        return history
+            self._is_training, self._under_way, self.data = False, None, None
+        return self.history
 
-    def evaluate(self, x: Any, y: npt.ArrayLike | None = None, batch_size: int = EVALUATION_BATCH) -> dict[str, float]:
+    def save(self, path: "str | PathLike[str]") -> None:
+        """Save the training as it stands: what `load` and `fit` need to go on with it, bit for bit.
+
+        A checkpoint has parameters and buffers of the model and the loss, and which are frozen; the optimizer's state and its
+        options; of the callbacks, the schedulers among them, their `state_dict`; the states of all generators that are found
+        in the trainer, the model, the loss, the optimizer, the callbacks and the data, and of the default one; the history;
+        and of an epoch that is under way (see `tinynet.training.Checkpoint`) which batches are done, and their figures. Code
+        and data are the script's, and so is what it draws from Python's `random` or NumPy's old functions. It holds no code
+        and no pickle; `tinynet.training.state` and `tinynet.archive` tell the layout.
+
+        After `fit` the training stands as it ended: callbacks may have put the best weights back, and an epoch that was cut
+        short has left its updates, but is not counted. A `tinynet.training.Checkpoint` saves before that.
+
+        The file is replaced in one step, when the new one is complete, and the one that was there kept as ``NAME.previous``.
+
+        Parameters
+        ----------
+        path : str or path
+            The file, an ``.npz`` by nature.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was there before is as it was.
+        TypeError
+            If a callback's state holds something else than numbers, strings, None, arrays, and lists and dicts of them.
+        RuntimeError
+            While `fit` runs, where others have yet to act; `tinynet.training.Checkpoint` saves when all have.
+        """
+        self._refuse_in_training("save")
+        write(self, path)
+
+    def load(self, path: "str | PathLike[str]") -> None:
+        """Take up a training that was saved; the next `fit` goes on with it, up to as many epochs in total as it is told.
+
+        Options of the optimizer that are set between `load` and `fit` hold. Callbacks get their states in `fit`, when they have
+        begun. Trainer, model, optimizer and callbacks are to be made as they were for the training that was saved, and the
+        data as well. Data that shuffle themselves need a generator of their own among their attributes; where they draw from
+        the default one with every batch, the order of an epoch that was under way is another.
+
+        Parameters
+        ----------
+        path : str or path
+            A file of `save` or of `tinynet.training.Checkpoint`.
+
+        Raises
+        ------
+        FileFormatError
+            If the file is damaged or is no checkpoint; nothing was changed then.
+        ValueError
+            If it is one of another training, with what differs; nothing was changed then. What a callback refuses, `fit` tells.
+        OSError
+            If it cannot be read.
+        RuntimeError
+            While `fit` runs.
+
+        Warns
+        -----
+        RuntimeWarning
+            If options of the optimizer or frozen parameters are others than those that the training had; its own hold.
+        """
+        self._refuse_in_training("load")
+        Loaded(self, path).take_up(self)
+
+    def _refuse_in_training(self, what: str) -> None:
+        if self._is_training:
+            raise RuntimeError(f"{what}: not while fit() runs; tn.training.Checkpoint acts when all other callbacks have")
+
+    def _fit(self, data: Feed, validation: Feed | None, epochs: int, rng: Any, shown: Iterable[Callback]) -> None:
+        callbacks = _checkpoints_last((*self.callbacks, *shown))
+        savable = any(isinstance(x, Checkpoint) for x in callbacks)
+        with begun(self, data, validation, rng, callbacks, epochs) as left:
+            try:
+                with mode(self.model, True):
+                    for self.epoch in left:
+                        epoch = self._under_way = self._under_way or Epoch(data, rng, self._tally(), savable)
+                        record = self._train(epoch)
+                        if validation is not None:
+                            figures = self._updates.without_failed(self._evaluate(validation))
+                            record.update((f"val_{name}", value) for name, value in figures.items())
+                        record["lr"] = float(self.optimizer.param_groups[0]["lr"])
+                        record["seconds"] = epoch.seconds
+                        self.history.append(record)
+                        self._under_way = None
+                        for callback in callbacks:
+                            callback.on_epoch_end(self, record)
+                        if self._is_over:
+                            break
+            except KeyboardInterrupt:
+                self.history.interrupted = True
+            finally:
+                if self.failed or self.stopped:
+                    forget(self.optimizer, self.failed)
+
+    @overload
+    def evaluate(
+        self: "Trainer[Stack]", x: Any, y: npt.ArrayLike | None = None, batch_size: int = EVALUATION_BATCH
+    ) -> dict[str, npt.NDArray[np.float64]]: ...
+    @overload
+    def evaluate(self, x: Any, y: npt.ArrayLike | None = None, batch_size: int = EVALUATION_BATCH) -> dict[str, float]: ...
+    def evaluate(self, x: Any, y: npt.ArrayLike | None = None, batch_size: int = EVALUATION_BATCH) -> Any:
         """The loss and the metrics on given data, in evaluation mode and without gradients.
 
         Parameters
@@ -274,7 +392,7 @@ class Trainer:
         Returns
         -------
         dict of str to float
-            ``loss``, the mean over the rows, and the metrics.
+            ``loss``, the mean over the rows, and the metrics; of a stack an array of the members' figures each.
         """
         return self._evaluate(feed("evaluate", x, y, batch_size, self.model))
 
@@ -294,70 +412,39 @@ class Trainer:
         """
         return predict(self.model, x, batch_size)
 
-    def _train(self, data: Feed, rng: Any) -> dict[str, Any]:
-        """One epoch."""
-        guard = self._guard
-        tally = Tally(self.metrics, isinstance(self.model, Stack))
-        listeners = _listeners(self.callbacks, "on_batch_end")
-        step = self._prepared()
-        for self.batch, (x, y) in enumerate(data.one_pass(rng), 1):
-            guard.save()
-            try:
-                prediction = step(x, y)
-                if isinstance(self.model, Stack):
-                    self._hold(self.model, guard.bad_members(step.loss), x, y)
-                elif bad := guard.bad_values():
-                    self._fail(f"the update made {self._names(bad)} overflow, so lower the learning rate")
-            except NotFinite as error:
-                bad = guard.bad_gradients()
-                guard.restore()
-                found = diagnose(self.model, x, y)
-                guard.restore()  # for the model ran again, and its averages with it
-                what = f"the gradient of {self._names(bad)} is not finite"
-                self._fail(f"the loss is {step.loss:.4g}, but {what}" if bad else str(error), *found)
-            except BaseException:
-                guard.restore()
-                raise
-            tally.add(step.loss, prediction, y)
+    def _tally(self) -> Tally:
+        """What counts the figures of a pass over data."""
+        return Tally(self.metrics, isinstance(self.model, Stack))
+
+    def _train(self, epoch: Epoch) -> dict[str, Any]:
+        """What is left of an epoch."""
+        listeners = _checkpoints_last(_listeners(self.callbacks, "on_batch_end")) if self.callbacks else ()
+        self._prepare()
+        step, make, add = self.step, self._updates.make, epoch.tally.add
+        for batch, (x, y) in enumerate(epoch, epoch.done + 1):
+            self.batch = epoch.done = batch
+            prediction = make(x, y)
+            add(step.loss, prediction, y)
             for callback in listeners:
                 callback.on_batch_end(self, step.loss)
-        return self._without_failed(tally.result())
+        return self._updates.without_failed(epoch.tally.result())
 
-    def _hold(self, stack: Stack, bad: Array | None, x: Array, y: Array) -> None:
-        """Have the members of a stack that ended stay as they were before the batch, and those that now failed."""
-        ended = {*self.stopped, *self.failed}
-        new = [] if bad is None else [k for k in np.flatnonzero(bad).tolist() if k not in ended]
-        self.failed.update(dict.fromkeys(new, (self.epoch, self.batch)))
-        if ended or new:
-            self._guard.restore({*ended, *new})
-        if new:
-            what = f"the loss, a gradient or the update of members {listed(list(map(str, new)))} is not finite"
-            module, causes = diagnose(stack[new[0]], x[new[0]], y[new[0]])
-            causes = f"Of member {new[0]}: {causes}"
-            if len(self.failed) == len(stack):
-                self._fail(f"{what}, and no other member is left", module, causes)
-            place = f"epoch {self.epoch}, batch {self.batch}"
-            outcome = f"{what}; they stay as they were before, and the others go on. {causes.rstrip()}"
-            warnings.warn(f"{place}: {outcome}", RuntimeWarning, stacklevel=4)
-
-    def _all_ended(self) -> bool:
-        """Whether the model is a stack of which no member is being trained any more."""
+    @property
+    def _is_over(self) -> bool:
+        """Whether a callback ended the training, or it is that of a stack of which no member is being trained any more."""
+        if self.stop_training or not (self.stopped or self.failed):
+            return self.stop_training
         return isinstance(self.model, Stack) and len({*self.stopped, *self.failed}) == len(self.model)
 
-    def _without_failed(self, figures: dict[str, Any]) -> dict[str, Any]:
-        for k in self.failed:
-            for column in figures.values():
-                column[k] = np.nan
-        return figures
-
-    def _prepared(self) -> Step:
-        """The step for the model, the loss and the callbacks as they are now."""
-        listeners = _listeners(self.callbacks, "on_backward_end")
+    def _prepare(self) -> None:
+        """Have the step for the model, the loss and the callbacks as they are now."""
+        listeners = _listeners(self.callbacks, "on_backward_end") if self.callbacks else ()
         parts = (self.model, self.loss, self.optimizer, *listeners)
         if parts != self._parts:
             before_update = [partial(callback.on_backward_end, self) for callback in listeners]
-            self._parts, self.step = parts, Step(self.model, self._objective, self.optimizer, before_update, self._compile)
-        return self.step
+            self.step: Step = Step(self.model, self._objective, self.optimizer, before_update, self._compile, self._refused)
+            self._updates: Updates = updates_of(self, self.step)
+            self._parts = parts
 
     @property
     def _objective(self) -> Any:
@@ -367,7 +454,7 @@ class Trainer:
         return MemberLoss(self.loss)
 
     def _evaluate(self, data: Feed) -> dict[str, Any]:
-        tally, objective = Tally(self.metrics, isinstance(self.model, Stack)), self._objective
+        tally, objective = self._tally(), self._objective
         with mode(self.model, False), no_grad():
             for x, y in data.one_pass():
                 prediction = self.model(Tensor(x))
@@ -375,20 +462,13 @@ class Trainer:
                 tally.add(losses if tally.of_members else losses.item(), prediction, y)
         return tally.result()
 
-    def _fail(self, what: str, module: str | None = None, causes: str = "") -> NoReturn:
-        error = NonFiniteError(
-            f"epoch {self.epoch}, batch {self.batch}: {what}. {causes}The model is as it was before this batch; the "
-            f"history has {self.history.epochs} finished epochs"
-        )
-        error.epoch, error.batch, error.module, error.history = self.epoch, self.batch, module, self.history
-        raise error
-
     def _optimized(self) -> list[Tensor]:
         return [x for group in self.optimizer.param_groups for x in group["params"]]
 
-    def _names(self, tensors: Iterable[Tensor]) -> str:
-        names = {id(x): name for name, x in self.model.named_parameters()}
-        return listed([names.get(id(x), "a parameter outside the model") for x in tensors])
+
+def _checkpoints_last(callbacks: Iterable[Callback]) -> list[Callback]:
+    """The callbacks in their order, but checkpoints after all that have something to do at the same event."""
+    return sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))
 
 
 def _listeners(callbacks: Iterable[Callback], event: str) -> list[Callback]:
