@@ -11,14 +11,24 @@ import numpy as np
 
 from tinynet.rules.elementwise import cast
 
-__all__ = ["ArrayMethods"]
+__all__ = ["ArrayMethods", "declines"]
 
 _FAST_POWERS = {2: np.square, 0.5: np.sqrt, -1: np.reciprocal}  # as NumPy's own ** has it
 
 
+def declines(x: Any) -> bool:
+    """Whether the operators of an object are its own affair: ``__array_ufunc__ = None`` tells NumPy's functions so."""
+    return getattr(type(x), "__array_ufunc__", x) is None
+
+
 def _binary(ufunc: np.ufunc, symbol: str) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        return self.__array_ufunc__(ufunc, "__call__", self, other)
+        try:
+            return self.__array_ufunc__(ufunc, "__call__", self, other)
+        except TypeError:
+            if declines(other):
+                return NotImplemented
+            raise
 
     operator.__doc__ = f"``self {symbol} other``, which is ``np.{ufunc.__name__}(self, other)``."
     return operator
@@ -26,10 +36,18 @@ def _binary(ufunc: np.ufunc, symbol: str) -> Any:
 
 def _reflected(ufunc: np.ufunc, symbol: str) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        return self.__array_ufunc__(ufunc, "__call__", other, self)
+        try:
+            return self.__array_ufunc__(ufunc, "__call__", other, self)
+        except TypeError:
+            if declines(other):
+                return NotImplemented
+            raise
 
     operator.__doc__ = f"``other {symbol} self``, which is ``np.{ufunc.__name__}(other, self)``."
     return operator
+
+
+_power = _binary(np.power, "**")
 
 
 def _unary(ufunc: np.ufunc, symbol: str) -> Any:
@@ -98,7 +116,7 @@ class ArrayMethods:
         """``self ** exponent``; like NumPy's own, the exponents 2, 1/2 and -1 take the square, root and reciprocal."""
         if type(exponent) in (int, float) and exponent in _FAST_POWERS and self.dtype.kind == "f":
             return self.__array_ufunc__(_FAST_POWERS[exponent], "__call__", self)
-        return self.__array_ufunc__(np.power, "__call__", self, exponent)
+        return _power(self, exponent)
 
     all = _method(np.all)
     any = _method(np.any)

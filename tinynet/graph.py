@@ -7,7 +7,6 @@ than every node.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ContextDecorator
 from heapq import heapify, heappop, heappush
 from itertools import count
 from operator import attrgetter
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tinynet.errors import GraphError, RuleError
-from tinynet.mode import MODE, Mode
+from tinynet.mode import MODE, Mode, Within
 from tinynet.revision import revised
 from tinynet.rules.table import REAL, Rule
 
@@ -25,7 +24,7 @@ __all__ = [
     "is_grad_enabled", "next_number", "no_grad", "owned", "reachable", "unbroadcast",
 ]
 
-next_number = count().__next__
+next_number: Callable[[], int] = count().__next__
 LEAF_NUMBER = -1
 
 
@@ -35,11 +34,11 @@ class Node:
     __slots__ = ("number", "operands", "out", "params", "parents", "rule")
 
     def __init__(self, rule: Rule, operands: Any, params: dict[str, Any], out: Any, parents: Any) -> None:
-        self.rule = rule
-        self.operands = operands
-        self.params = params
-        self.out = out
-        self.parents = parents
+        self.rule: Rule = rule
+        self.operands: Any = operands
+        self.params: dict[str, Any] = params
+        self.out: Any = out
+        self.parents: Any = parents
         self.number: float = next_number()
 
 
@@ -281,16 +280,10 @@ def is_grad_enabled() -> bool:
     return MODE.get().grad
 
 
-class _GradMode(ContextDecorator):
-    """A context manager and decorator that sets whether operations are recorded; other threads are not disturbed."""
+class _GradMode(Within):
+    """Sets whether operations are recorded."""
 
     enabled: bool
-
-    def __init__(self) -> None:
-        self._before: list[bool] = []
-
-    def _recreate_cm(self) -> "_GradMode":
-        return type(self)()
 
     def __enter__(self) -> None:
         before, recorder = MODE.get()

@@ -1,5 +1,7 @@
 """How many changes there were of what somebody may have derived something from: arrays replaced, modules reconfigured."""
 
+from itertools import count
+
 __all__ = ["REVISION", "revised"]
 
 
@@ -15,6 +17,9 @@ class _Revision:
 REVISION = _Revision()
 
 
+_next = count(1).__next__  # no number twice, whichever threads ask at once
+
+
 def revised() -> None:
     """Tell whoever recorded something to look whether it still holds: an array was replaced, a module reconfigured."""
-    REVISION.number += 1
+    REVISION.number = _next()

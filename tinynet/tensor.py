@@ -1,15 +1,17 @@
 """`Tensor`: an array, its gradient and its place in the graph; and NumPy's two dispatch protocols, which record on it."""
 
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from tinynet.arraymethods import ArrayMethods
+from tinynet.arraymethods import ArrayMethods, declines
 from tinynet.dtypes import REAL_KINDS, as_array, as_real
 from tinynet.errors import GradientError, ShapeError
 from tinynet.graph import LEAF_NUMBER, Hook, HookHandle, Node, backward, behind_hooks, hooks_of, owned
-from tinynet.mode import MODE, lifted, meet
+from tinynet.mode import MODE, detector, lifted, meet
 from tinynet.revision import revised
 from tinynet.rules import (
     COMPOSED,
@@ -44,6 +46,8 @@ def _in_place(ufunc: np.ufunc, symbol: str) -> Any:
         if MODE.get()[0]:
             self._refuse_in_place(f"x {symbol} y")
             return self.__array_ufunc__(ufunc, "__call__", self, other)
+        if detector() is not None:
+            self.__array_ufunc__(ufunc, "__call__", self, other)  # so that it looks at what comes of it
         ufunc(self.data, _plain(other), out=self.data)
         return self
 
@@ -93,8 +97,8 @@ class Tensor(ArrayMethods):
     __slots__ = ("__weakref__", "_array", "_grad", "_node", "hooks")
 
     # What the graph asks of a node; a leaf has no parents, and is older than whatever uses it.
-    parents = ()
-    number = LEAF_NUMBER
+    parents: tuple[Any, ...] = ()
+    number: int = LEAF_NUMBER
 
     _grad: Array | None  # for the library, where it has told a recorder of the tensor
     hooks: dict[int, Hook] | None  # of a leaf that requires a gradient
@@ -263,7 +267,7 @@ class Tensor(ArrayMethods):
         """
         return wrap(self.data, None)
 
-    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
         """Set `requires_grad` and return the tensor."""
         self.requires_grad = requires_grad
         return self
@@ -335,7 +339,7 @@ class Tensor(ArrayMethods):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator["Tensor"]:
         if self.data.ndim == 0:
             raise TypeError("iteration over a 0-d tensor")
         return (self[i] for i in range(len(self.data)))
@@ -389,6 +393,8 @@ class Tensor(ArrayMethods):
         Views taken earlier keep the old values. Under `no_grad` the array itself is changed.
         """
         if not MODE.get()[0]:
+            if detector() is not None:
+                _record(setitem, (self, value), {"index": index})  # so that it looks at what comes of it
             self.data[_plain(index)] = _plain(value)
             return
         self._refuse_in_place("x[i] = value")
@@ -400,14 +406,26 @@ class Tensor(ArrayMethods):
         self._array, self._node = changed._array, changed._node
         revised()
 
-    __iadd__ = _in_place(np.add, "+=")
-    __isub__ = _in_place(np.subtract, "-=")
-    __imul__ = _in_place(np.multiply, "*=")
-    __itruediv__ = _in_place(np.divide, "/=")
-    __ipow__ = _in_place(np.power, "**=")
-    __imatmul__ = _in_place(np.matmul, "@=")
-    __imod__ = _in_place(np.remainder, "%=")
-    __ifloordiv__ = _in_place(np.floor_divide, "//=")
+    if TYPE_CHECKING:
+
+        def __iadd__(self, other: npt.ArrayLike) -> Self: ...
+        def __isub__(self, other: npt.ArrayLike) -> Self: ...
+        def __imul__(self, other: npt.ArrayLike) -> Self: ...
+        def __itruediv__(self, other: npt.ArrayLike) -> Self: ...
+        def __ipow__(self, other: npt.ArrayLike) -> Self: ...
+        def __imatmul__(self, other: npt.ArrayLike) -> Self: ...
+        def __imod__(self, other: npt.ArrayLike) -> Self: ...
+        def __ifloordiv__(self, other: npt.ArrayLike) -> Self: ...
+
+    else:
+        __iadd__ = _in_place(np.add, "+=")
+        __isub__ = _in_place(np.subtract, "-=")
+        __imul__ = _in_place(np.multiply, "*=")
+        __itruediv__ = _in_place(np.divide, "/=")
+        __ipow__ = _in_place(np.power, "**=")
+        __imatmul__ = _in_place(np.matmul, "@=")
+        __imod__ = _in_place(np.remainder, "%=")
+        __ifloordiv__ = _in_place(np.floor_divide, "//=")
 
     def _refuse_in_place(self, operation: str) -> None:
         if self._node is _LEAF:
@@ -432,7 +450,8 @@ class Tensor(ArrayMethods):
                 return _record(row, args, NO_PARAMS)
             return _record(row, *row.bind(args, kwargs))
         if function in COMPOSED:
-            return called(function, COMPOSED[function], args, kwargs)
+            call = partial(called, function, COMPOSED[function], args, kwargs)
+            return call() if (looks := detector()) is None else looks.composed(function, args, kwargs, call)
         if function in PLAIN:
             return function(*_plain(args), **_plain(kwargs))
         raise _no_rule(function)
@@ -496,6 +515,7 @@ def _record(row: Rule, operands: Any, params: dict[str, Any]) -> Any:
     try:
         if recorder is not None:
             out = recorder.run(row.forward, arrays, params)
+            row = recorder.noted(row, arrays, params, out)
         else:
             out = row.forward(*arrays, **params) if params else row.forward(*arrays)
     except (ValueError, TypeError, IndexError) as error:
@@ -526,6 +546,8 @@ def _constant(x: Any, row: Rule) -> Any:
         return x
     if not isinstance(x, np.ndarray) and hasattr(type(x), "__array_function__"):
         return x  # an array type that records what is done to it
+    if isinstance(row.fun, np.ufunc) and declines(x):
+        raise TypeError(f"{row.name}: a {type(x).__name__} takes no part in NumPy's functions (__array_ufunc__ is None)")
     try:
         return as_array(x) if type(x) in (list, tuple) else as_real(x)
     except (TypeError, ShapeError) as error:
@@ -568,9 +590,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def cotangent(output: Tensor, gradient: Any) -> Array:
+def cotangent(output: Tensor, gradient: Any) -> Any:
     """The cotangent that a backward pass starts from: the given one, or 1 for a single number."""
     data = output._array
+    recorder = MODE.get()[1]
+    if recorder is not None:
+        recorder.starts_backward(output)
     if gradient is None:
         if data.size != 1:
             raise GradientError(
@@ -578,8 +603,8 @@ def cotangent(output: Tensor, gradient: Any) -> Array:
                 "cotangent of that shape (gradient= of backward, grad_outputs= of tn.autograd.grad)"
             )
         # NumPy's own scalars compute in a fraction of the time of an array
-        seed: Array = lifted(np.array(1, dtype=data.dtype, ndmin=data.ndim) if data.ndim else data.dtype.type(1))
-        return seed
+        seed: Any = np.array(1, dtype=data.dtype, ndmin=data.ndim) if data.ndim else data.dtype.type(1)
+        return seed if recorder is None else recorder.lift(np.asarray(seed))
     seed = _plain(gradient)
     seed = np.array(as_real(seed), dtype=data.dtype) if not hasattr(seed, "records") else seed.astype(data.dtype)
     if seed.shape != data.shape:

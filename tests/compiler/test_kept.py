@@ -1,5 +1,8 @@
 """What a refused step kept is given back as true arrays, wherever it was put."""
 
+import sys
+import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -52,3 +55,17 @@ def test_what_is_kept_becomes_a_true_array(name):
         step(np.arange(3.0))
     assert type(kept(place)) is np.ndarray
     np.testing.assert_array_equal(kept(place), 2 * np.arange(3.0))
+
+
+def test_what_a_profiler_looks_at_is_not_kept():
+    def look(frame):
+        time.sleep(0.02)
+
+    @tn.compile
+    def step(x):
+        y = x * 2
+        threading.Thread(target=look, args=(sys._getframe(),)).start()  # and with the frame it holds y
+        return y + 1
+
+    for _ in range(2):
+        np.testing.assert_array_equal(step(np.arange(3.0)), 2 * np.arange(3.0) + 1)

@@ -14,9 +14,9 @@ from weakref import ref
 import numpy as np
 
 from tinynet.arraymethods import ArrayMethods
-from tinynet.compiler.lines import persons_line
 from tinynet.compiler.program import Array, View
 from tinynet.errors import RecordingError
+from tinynet.lines import persons_line
 from tinynet.rules.indexing import is_basic
 from tinynet.rules.primitive import Primitive
 from tinynet.rules.table import TABLE, name_of

@@ -13,7 +13,6 @@ from numpy.lib.array_utils import byte_bounds
 
 from tinynet.compiler.draw import Draw
 from tinynet.compiler.guards import Guard, Snapshot, SurroundingErrors
-from tinynet.compiler.lines import persons_line
 from tinynet.compiler.places import address, root_of
 from tinynet.compiler.private import error_state
 from tinynet.compiler.program import Array, Buffer, Call, View, copy_to, views_in
@@ -21,6 +20,7 @@ from tinynet.compiler.recorded import OF_CHANGING_SHAPE, ChangingShapeError, Lay
 from tinynet.compiler.undo import Undo
 from tinynet.compiler.watch import Watch
 from tinynet.errors import RecordingError
+from tinynet.lines import persons_line
 from tinynet.mode import unrecorded
 from tinynet.rules import TABLE, name_of
 from tinynet.trees import mapped
@@ -55,6 +55,8 @@ class Recorder:
     entered : dict
         The recorded arrays that stand for the gradients of tensors from outside, as these were before the step.
     """
+
+    replays = True
 
     def __init__(self, undo: Undo, known: Iterable[Array] = ()) -> None:
         self.undo = undo
@@ -112,6 +114,13 @@ class Recorder:
         with unrecorded():
             function()
         self._note(Call(function, (), {}, out, updates=True, in_place=True, kept=True))
+
+    def starts_backward(self, output: Any) -> None:
+        """Nothing is to be done where a backward pass starts: it is made of calls."""
+
+    def noted(self, rule: Any, operands: Any, params: dict[str, Any], out: Any) -> Any:
+        """The rule of a node, as it is."""
+        return rule
 
     def argument(self, array: Array) -> Recorded:
         """A copy of an argument of the step."""

@@ -95,7 +95,7 @@ class Scalars(Call):
 
 def _number(array: Array) -> memoryview:
     """The memory of a single number: it gives and takes a Python float in half the time of an array."""
-    return memoryview(array.reshape(()))  # type: ignore[arg-type]
+    return memoryview(array.reshape(()))  # type: ignore[arg-type, unused-ignore]  # by the version of Python
 
 
 def _computed(function: Callable[[], None], calls: list[Bound]) -> None:

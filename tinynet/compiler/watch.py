@@ -5,9 +5,9 @@ from zlib import crc32
 
 import numpy as np
 
-from tinynet.compiler.lines import persons_line
 from tinynet.compiler.program import Array, Buffer, View
 from tinynet.errors import RecordingError
+from tinynet.lines import persons_line
 
 __all__ = ["Watch"]
 
