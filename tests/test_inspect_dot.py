@@ -93,6 +93,18 @@ def test_names_are_of_a_module():
         tn.inspect.dot(tn.tensor(1.0, requires_grad=True), np.abs)
 
 
+def test_a_stack_gives_names_too():
+    stack = nn.stack([nn.Linear(2, 1, rng=k) for k in range(3)])
+    nodes, _ = nodes_and_arrows(tn.inspect.dot(stack(np.ones((4, 2))), stack))
+    assert {r"members.weight\n(3, 1, 2)", r"members.bias\n(3, 1)"} <= set(nodes.values())
+
+
+def test_what_is_computed_again_is_named_by_its_function():
+    x = tn.tensor([1.0, 2.0], requires_grad=True)
+    nodes, _ = nodes_and_arrows(tn.inspect.dot(tn.checkpoint(nn.Tanh())(x)))
+    assert [label for label in nodes.values() if "Tanh" in label] == [r"tn.Tanh\n(2,)"]
+
+
 def test_a_leaf_is_a_box_of_its_own():
     assert nodes_and_arrows(tn.inspect.dot(tn.tensor([1.0], requires_grad=True))) == ({"n0": r"tensor\n(1,)"}, [])
 

@@ -293,6 +293,15 @@ def test_forward_hooks():
     assert Linear(1, 1)._forward_hooks == ()
 
 
+def test_a_module_is_as_it_was_when_its_last_hook_is_gone():
+    model = tn.nn.ReLU()
+    before = dict(vars(model))
+    handles = [model.register_forward_hook(lambda *_: None) for _ in range(2)]
+    for handle in (handles[0], handles[0], handles[1], handles[1]):
+        handle.remove()
+    assert vars(model) == before
+
+
 def test_a_hook_that_is_a_module_is_no_child():
     layer = Linear(2, 1, rng=0)
     layer.register_forward_hook(type("Watch", (Module,), {"forward": lambda self, module, args, output: None})())

@@ -9,14 +9,15 @@
 
 from tinynet.inspect.affine import activation_patterns, collapse
 from tinynet.inspect.dot import dot
+from tinynet.inspect.drawing import Drawing
 from tinynet.inspect.health import activation_statistics, dead_units, gradient_norms, saturation
 from tinynet.inspect.pieces import AffineMap, Pieces, register
 from tinynet.inspect.regions import LinearRegions, LinearSegments, linear_regions, linear_segments
 from tinynet.inspect.report import ActivationReport, report
-from tinynet.inspect.table import Table
+from tinynet.table import Table
 
 __all__ = [
-    "ActivationReport", "AffineMap", "LinearRegions", "LinearSegments", "Pieces", "Table", "activation_patterns",
-    "activation_statistics", "collapse", "dead_units", "dot", "gradient_norms", "linear_regions", "linear_segments", "register",
-    "report", "saturation",
+    "ActivationReport", "AffineMap", "Drawing", "LinearRegions", "LinearSegments", "Pieces", "Table",
+    "activation_patterns", "activation_statistics", "collapse", "dead_units", "dot", "gradient_norms", "linear_regions",
+    "linear_segments", "register", "report", "saturation",
 ]  # fmt: skip

@@ -23,7 +23,7 @@ class Intervals:
     """
 
     def __init__(self) -> None:
-        self.corners = np.array([[[0.0], [1.0]]])
+        self.corners: Array = np.array([[[0.0], [1.0]]])
 
     def cut(self, which: Array, heights: Array, normals: Array) -> None:
         """Cut the cells at the indices `which`; the parts below keep their places, those above are put after the last."""
@@ -54,10 +54,10 @@ class Polygons:
 
     def __init__(self, low: Array, high: Array) -> None:
         (left, bottom), (right, top) = low, high
-        self.corners = np.array([[[left, bottom], [right, bottom], [right, top], [left, top]]])
-        self.sizes = np.array([4])
-        self.cuts = np.zeros((1, 4), dtype=np.int64)
-        self.normals = np.zeros((0, 2))
+        self.corners: Array = np.array([[[left, bottom], [right, bottom], [right, top], [left, top]]])
+        self.sizes: Array = np.array([4])
+        self.cuts: Array = np.zeros((1, 4), dtype=np.int64)
+        self.normals: Array = np.zeros((0, 2))
 
     def cut(self, which: Array, heights: Array, normals: Array) -> None:
         """Cut the cells at the indices `which`; the parts below keep their places, those above are put after the last."""

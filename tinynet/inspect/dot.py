@@ -7,18 +7,18 @@ import numpy as np
 
 from tinynet.errors import GradientError, GraphError
 from tinynet.graph import LEAF_NUMBER, reachable
-from tinynet.inspect.pieces import check_module
+from tinynet.inspect.drawing import Drawing
 from tinynet.nn.module import Module
 from tinynet.tensor import Tensor, node_of
 
 __all__ = ["dot"]
 
 
-def dot(tensor: Tensor, model: Module | None = None) -> str:
+def dot(tensor: Tensor, model: Module | None = None) -> Drawing:
     """The graph that a tensor was computed by: what went in, the operations, and the shapes of the results.
 
     Operations are ellipses, tensors that require a gradient boxes, and constants are grey; arrows go the way of the
-    computation. With the text in a file ``graph.dot``, Graphviz draws it: ``dot -Tsvg graph.dot -o graph.svg``.
+    computation. In a notebook the picture is shown where Graphviz is installed, which draws it also for ``.svg()``.
 
     Parameters
     ----------
@@ -29,7 +29,8 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
 
     Returns
     -------
-    str
+    Drawing
+        The text: a str with the method `svg`.
 
     Raises
     ------
@@ -58,8 +59,8 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
     """
     if not isinstance(tensor, Tensor):
         raise GradientError(f"dot: a {type(tensor).__name__} has no graph; give a tensor that was computed with gradients")
-    if model is not None:
-        check_module("dot: the model", model)
+    if model is not None and not isinstance(model, Module):
+        raise TypeError(f"dot: the model is a {type(model).__name__}; it must be a tn.nn.Module")
     names = {} if model is None else {id(x): name for name, x in model.named_parameters()}
     root = node_of(tensor)
     numbers: dict[int, int] = {}
@@ -89,7 +90,7 @@ def dot(tensor: Tensor, model: Module | None = None) -> str:
                 sources.append((drawn(x, _constant(x), ", shape=box, color=gray, fontcolor=gray"), " [color=gray]"))
         number = drawn(node, f"{_operation(node.rule.name, node.params)}\n{node.out.shape}", "")
         arrows += [f"  n{source} -> n{number}{style};" for source, style in sources]
-    return "\n".join(["digraph {", '  node [fontname="monospace"];', *lines, *arrows, "}"])
+    return Drawing("\n".join(["digraph {", '  node [fontname="monospace"];', *lines, *arrows, "}"]))
 
 
 def _constant(x: Any) -> str:
@@ -97,8 +98,9 @@ def _constant(x: Any) -> str:
 
 
 def _operation(name: str, params: Mapping[str, Any]) -> str:
-    """The operation and its parameters, those that are short."""
-    shown = {key: value for key, value in params.items() if key == "index" or (value is not None and key != "hooks")}
+    """The operation and its parameters, those that are written in code."""
+    inner = ("hooks", "call")
+    shown = {key: value for key, value in params.items() if key == "index" or (value is not None and key not in inner)}
     texts = {key: _written(value) for key, value in shown.items()}
     return " ".join([name, *(f"{key}={text if len(text) <= 24 else text[:23] + '…'}" for key, text in texts.items())])
 

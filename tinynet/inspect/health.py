@@ -10,10 +10,10 @@ from tinynet import autograd
 from tinynet.errors import GradientError, ShapeError
 from tinynet.graph import no_grad
 from tinynet.inspect.pieces import check_module, has_breakpoints
-from tinynet.inspect.table import Table
 from tinynet.nn import activations, learnable
 from tinynet.nn.activations import LogSoftmax, Softmax
 from tinynet.nn.module import Module
+from tinynet.table import Table
 from tinynet.tensor import Tensor
 from tinynet.training.feed import as_inputs, floating_dtype
 from tinynet.training.inference import mode

@@ -93,10 +93,11 @@ class LinearRegions(Sequence[Region]):
 
     def __init__(self, cells: Polygons, maps: Array, patterns: Array, errors: Array, window: Any) -> None:
         self.window = window
-        self.polygons = [corners[:size] for corners, size in zip(cells.corners, cells.sizes, strict=True)]
-        self.weight, self.bias = maps[:, :-1].swapaxes(1, 2) + 0.0, maps[:, -1] + 0.0  # without negative zeros
+        self.polygons: list[Array] = [corners[:size] for corners, size in zip(cells.corners, cells.sizes, strict=True)]
+        self.weight: Array = maps[:, :-1].swapaxes(1, 2) + 0.0  # without negative zeros
+        self.bias: Array = maps[:, -1] + 0.0
         self.patterns = patterns
-        self.areas = cells.areas()
+        self.areas: Array = cells.areas()
         self._cells = cells
         self._maps = maps
         self._errors = errors
@@ -173,11 +174,12 @@ class LinearSegments:
     def __init__(self, cells: Intervals, maps: Array, patterns: Array, errors: Array, start: Array, end: Array) -> None:
         order = np.argsort(cells.corners[:, 0, 0])
         maps, errors, here = maps[order], errors[order], np.arange(len(order))
-        self.breakpoints = np.append(cells.corners[order, 0, 0], 1.0)
-        self.points = start + (end - start) * self.breakpoints[:, None]
-        self.slope, self.intercept = maps[:, 0], maps[:, 1]
-        self.patterns = patterns[order]
-        self.pieces = np.cumsum(~_one_map(maps, errors, here, np.maximum(here - 1, 0), np.ones(2)))
+        self.breakpoints: Array = np.append(cells.corners[order, 0, 0], 1.0)
+        self.points: Array = start + (end - start) * self.breakpoints[:, None]
+        self.slope: Array = maps[:, 0]
+        self.intercept: Array = maps[:, 1]
+        self.patterns: Array = patterns[order]
+        self.pieces: Array = np.cumsum(~_one_map(maps, errors, here, np.maximum(here - 1, 0), np.ones(2)))
 
     def __len__(self) -> int:
         return len(self.slope)

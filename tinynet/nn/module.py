@@ -1,7 +1,7 @@
 """`Module`, the base of every layer, loss and model. No magic: an ordered walk over the attributes finds what is in it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,23 @@ from tinynet.nn.parameter import Buffer, Parameter
 from tinynet.revision import revised
 from tinynet.tensor import Tensor
 
-__all__ = ["Buffer", "HookHandle", "LoadedKeys", "Module", "Parameter"]
+if TYPE_CHECKING:
+    from tinynet.nn.summary import Called, Summary
 
-Hook = Callable[["Module", tuple[Any, ...], Any], Any]
+__all__ = ["Buffer", "HookHandle", "LoadedKeys", "Module", "Parameter", "walk"]
+
+Hook = Callable[[Any, tuple[Any, ...], Any], Any]
+P = ParamSpec("P")
+Output = TypeVar("Output", covariant=True)
+
+
+class _Forward(Protocol[P, Output]):
+    """A module as its call sees it: the arguments and the result are those of its `forward`."""
+
+    @property
+    def _forward_hooks(self) -> tuple["HookHandle", ...]: ...
+
+    def forward(self, *args: P.args, **kwargs: P.kwargs) -> Output: ...
 
 
 class LoadedKeys(NamedTuple):
@@ -33,7 +47,11 @@ class HookHandle:
 
     def remove(self) -> None:
         """Take the hook off; doing so twice does no harm."""
-        self.module._forward_hooks = tuple(handle for handle in self.module._forward_hooks if handle is not self)
+        left = tuple(handle for handle in self.module._forward_hooks if handle is not self)
+        if left:
+            self.module._forward_hooks = left
+        elif "_forward_hooks" in vars(self.module):
+            del self.module._forward_hooks  # as it was before there were any: a compiled step need not be recorded again
 
 
 class Module:
@@ -79,7 +97,7 @@ class Module:
         object.__delattr__(self, name)
         revised()
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self: "_Forward[P, Output]", *args: P.args, **kwargs: P.kwargs) -> Output:
         recorder = MODE.get()[1]
         if recorder is not None:
             recorder.depends(self)
@@ -123,7 +141,7 @@ class Module:
 
         A module's own parameters come before those of the modules in it.
         """
-        return ((name, x) for name, x in _walk(self, once=True) if isinstance(x, Parameter))
+        return ((name, x) for name, x in walk(self, once=True) if isinstance(x, Parameter))
 
     def parameters(self) -> Iterator[Parameter]:
         """The parameters, in the order of `named_parameters`; a shared one once."""
@@ -140,7 +158,7 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
         """The buffers of this module and all modules in it, each once, with the first of its names."""
-        return ((name, x) for name, x in _walk(self, once=True) if isinstance(x, Buffer))
+        return ((name, x) for name, x in walk(self, once=True) if isinstance(x, Buffer))
 
     def buffers(self) -> Iterator[Buffer]:
         """The buffers, in the order of `named_buffers`."""
@@ -148,7 +166,7 @@ class Module:
 
     def named_modules(self) -> Iterator[tuple[str, "Module"]]:
         """This module, named ``""``, and all modules in it, each once; a module comes before what it holds."""
-        return ((name, x) for name, x in _walk(self, once=True) if isinstance(x, Module))
+        return ((name, x) for name, x in walk(self, once=True) if isinstance(x, Module))
 
     def modules(self) -> Iterator["Module"]:
         """This module and all modules in it, in the order of `named_modules`."""
@@ -249,7 +267,7 @@ class Module:
         resolved = np.dtype(dtype)
         if resolved.kind != "f":
             raise TypeError(f"{type(self).__name__}.astype: {resolved} is not a real floating dtype; use float32 or float64")
-        for _, x in _walk(self, once=True):
+        for _, x in walk(self, once=True):
             if isinstance(x, Tensor) and x.dtype.kind == "f":
                 x.data = x.data.astype(resolved, copy=False)
                 x.grad = None if x.grad is None else x.grad.astype(resolved, copy=False)
@@ -324,6 +342,19 @@ class Module:
             If a value does not have the shape of what it is for.
         ValueError
             If `strict` and names are missing or unexpected; or if a value cannot be cast, as a float to an integer buffer.
+
+        Examples
+        --------
+        >>> import tinynet as tn
+        >>> model, twin = (tn.nn.Sequential(tn.nn.Linear(2, 3, rng=seed), tn.nn.ReLU()) for seed in (0, 1))
+        >>> twin.load_state_dict(model.state_dict())
+        LoadedKeys(missing_keys=[], unexpected_keys=[])
+
+        Of the layers that torch has too, names, shapes and values are torch's, so weights travel between a model and the same
+        one made of ``torch.nn``::
+
+            model.load_state_dict(theirs.state_dict())
+            theirs.load_state_dict({name: torch.from_numpy(x) for name, x in model.state_dict().items()})
         """
         own = dict(self._state())
         keys = LoadedKeys([name for name in own if name not in state], [name for name in state if name not in own])
@@ -349,7 +380,7 @@ class Module:
         return keys
 
     def _state(self) -> Iterator[tuple[str, Tensor]]:
-        return ((name, x) for name, x in _walk(self, once=False) if isinstance(x, Tensor))
+        return ((name, x) for name, x in walk(self, once=False) if isinstance(x, Tensor))
 
     # Description ---------------------------------------------------------------------------------------------------------
 
@@ -363,8 +394,52 @@ class Module:
         return ""
 
     def __repr__(self) -> str:
-        text = _describe(self, frozenset())
-        return f"{text} parameters" if self.num_parameters() else text
+        text, count = _describe(self, frozenset()), self.num_parameters()
+        return f"{text} parameter{'s' * (count != 1)}" if count else text
+
+    def _repr_html_(self) -> str:
+        from tinynet.nn.summary import holdings
+
+        return holdings(self)._repr_html_()
+
+    def summary(self, input_shape: Iterable[int], *more: Iterable[int]) -> "Summary[Called]":
+        """What each module gives for samples of a shape, and how many parameters it holds.
+
+        A copy of the model is called, in evaluation mode and without hooks, on zeros of the dtype of its parameters; the model
+        itself is left as it is.
+
+        Parameters
+        ----------
+        input_shape : iterable of int
+            The shape of one sample, without the axis of the batch.
+        *more
+            The same of further inputs, where the model has several.
+
+        Returns
+        -------
+        Summary
+            A row a call, the caller before the called: `layer`, `kind`, `output` (its shape, in which n is the number of
+            samples) and `parameters`, each counted once. Modules that hold parameters and are not called stand at the end. The
+            attributes `total`, `trainable` and `buffers` count numbers. It prints as a table, and shows as one in a notebook.
+
+        Raises
+        ------
+        TypeError
+            If a shape is not made of integers; and what the model itself raises on inputs of such a shape.
+
+        Examples
+        --------
+        >>> import tinynet as tn
+        >>> tn.nn.Sequential(tn.nn.Linear(2, 8), tn.nn.Tanh(), tn.nn.Linear(8, 1)).summary((2,))
+        layer  kind    output  parameters
+        0      Linear  (n, 8)          24
+        1      Tanh    (n, 8)           0
+        2      Linear  (n, 1)           9
+        Sequential: 33 parameters, 33 trainable; 0 numbers in buffers
+        """
+        from tinynet.nn.summary import summary
+
+        return summary(self, (input_shape, *more))
 
 
 _Member = Parameter | Buffer | Module
@@ -380,7 +455,7 @@ def _members(items: Iterable[tuple[str, Any]], above: tuple[int, ...] = ()) -> I
             yield from _members(((f"{name}.{key}", x) for key, x in inner), (*above, id(value)))
 
 
-def _walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, _Member]]:
+def walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, _Member]]:
     """A module, its own parameters and buffers, then the same of each module in it, with dotted names.
 
     With `once` each object comes under its first name alone; without, under all its names, but no module within itself.
@@ -396,7 +471,7 @@ def _walk(module: Module, once: bool, prefix: str = "", seen: set[int] | None = 
             yield prefix + name, x
     for name, x in members:
         if isinstance(x, Module) and id(x) not in seen:
-            yield from _walk(x, once, f"{prefix}{name}.", seen)
+            yield from walk(x, once, f"{prefix}{name}.", seen)
     if not once:
         seen.remove(id(module))
 

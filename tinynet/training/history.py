@@ -67,10 +67,18 @@ class History(Mapping[str, list[Any]]):
         ----------
         record : mapping of str to float
             A number for each column; of a stack an array of them.
+
+        Raises
+        ------
+        ValueError
+            If it has other columns than the history, which stays as it was.
         """
-        for name, column in self._columns.items():
-            value = record[name]
-            column.append(value.copy() if isinstance(value, np.ndarray) and value.ndim else float(value))
+        if record.keys() != self._columns.keys():
+            raise ValueError(f"History.append: the record has {', '.join(record)}; the columns are {', '.join(self._columns)}")
+        given = map(record.__getitem__, self._columns)
+        figures = [x.copy() if isinstance(x, np.ndarray) and x.ndim else float(x) for x in given]
+        for column, x in zip(self._columns.values(), figures, strict=True):
+            column.append(x)
 
     def to_dict(self) -> dict[str, list[Any]]:
         """The columns as plain lists of floats, which JSON can hold; of a stack lists of the members' figures.
@@ -143,6 +151,14 @@ class History(Mapping[str, list[Any]]):
         axes: Any = curves(self)
         axes.figure.savefig(path_or_ax)
         return axes
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from tinynet.training.chart import chart
+
+        losses = {name: self[name] for name in ("loss", "val_loss") if name in self}
+        return f"<p>{escape(repr(self))}</p>" + (chart(losses) if losses and self.epochs else "")
 
     def __repr__(self) -> str:
         count = f"{self.epochs} epoch{'' if self.epochs == 1 else 's'}{', interrupted' if self.interrupted else ''}"

@@ -1,4 +1,7 @@
-"""What a training shows while it runs: a bar with tqdm, a few plain lines without, nothing where nobody looks on."""
+"""What a training shows while it runs: a bar with tqdm, a few plain lines without, nothing where nobody looks on.
+
+Somebody looks on where the standard error stream is a terminal, and in a notebook.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -16,11 +19,11 @@ LINES = 10  # how many plain lines a training prints at most
 
 
 def progress(verbose: int, epochs: int) -> tuple[Callback, ...]:
-    """The callback that shows the progress of a training, or none where the standard error stream is no terminal."""
-    if not verbose or not epochs or sys.stderr is None or not sys.stderr.isatty():
+    """The callback that shows the progress of a training, or none where nobody looks on."""
+    if not verbose or not epochs or sys.stderr is None or not (sys.stderr.isatty() or _in_notebook()):
         return ()
     try:
-        from tqdm import tqdm
+        from tqdm.auto import tqdm  # a widget in a notebook, text on a terminal
     except ImportError:
         return (Lines(epochs),)
     return (Bar(tqdm, epochs),)
@@ -34,7 +37,7 @@ class Bar(Callback):
         self._epochs = epochs
 
     def on_fit_begin(self, trainer: "Trainer") -> None:
-        self._bar = self._tqdm(total=self._epochs, unit="epoch", file=sys.stderr)
+        self._bar = self._tqdm(total=self._epochs, initial=trainer.history.epochs, unit="epoch", file=sys.stderr)
 
     def on_epoch_end(self, trainer: "Trainer", record: Mapping[str, Any]) -> None:
         self._bar.set_postfix_str(describe(_shown(record)), refresh=False)
@@ -54,6 +57,12 @@ class Lines(Callback):
         epoch = trainer.epoch
         if epoch * LINES // self._epochs > (epoch - 1) * LINES // self._epochs:
             print(f"epoch {epoch}/{self._epochs}  {describe(_shown(record))}", file=sys.stderr)
+
+
+def _in_notebook() -> bool:
+    """Whether this is the kernel of a notebook; IPython on a terminal has a shell too, but no kernel."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Rows of figures that print as a table."""
+"""Rows of figures that print as a table, and show as one in a notebook."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple, TypeVar
+from html import escape
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -11,7 +12,7 @@ Row = TypeVar("Row", bound=NamedTuple)
 
 
 class Table(tuple[Row, ...]):
-    """A tuple of named tuples of one kind, which prints as a table.
+    """A tuple of named tuples of one kind, which prints as a table, and shows as one in a notebook.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ class Table(tuple[Row, ...]):
 
     __slots__ = ()
 
-    def __new__(cls, rows: Iterable[Row]) -> "Table[Row]":
+    def __new__(cls, rows: Iterable[Row]) -> Self:
         return super().__new__(cls, rows)
 
     def column(self, name: str) -> np.ndarray[Any, Any]:
@@ -59,15 +60,37 @@ class Table(tuple[Row, ...]):
     def __repr__(self) -> str:
         if not self:
             return "no rows"
-        cells = [list(self[0]._fields)] + [[_shown(value) for value in row] for row in self]
+        cells = [list(self[0]._fields), *self._cells()]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        left = [isinstance(value, str) for value in self[0]]
+        left = self._left()
         lines = (
             "  ".join(x.ljust(n) if text else x.rjust(n) for x, n, text in zip(line, widths, left, strict=True)).rstrip()
             for line in cells
         )
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        if not self:
+            return "no rows"
+        sides = ["left" if text else "right" for text in self._left()]
+        head, *body = (
+            "".join(
+                f'<{tag} style="text-align:{side}">{escape(text)}</{tag}>' for text, side in zip(cells, sides, strict=True)
+            )
+            for tag, cells in [("th", self[0]._fields), *(("td", cells) for cells in self._cells())]
+        )
+        rows = "".join(f"<tr>{row}</tr>" for row in body)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+    def _cells(self) -> list[list[str]]:
+        return [[_shown(value) for value in row] for row in self]
+
+    def _left(self) -> list[bool]:
+        """For each column whether it holds text, which starts at the left."""
+        return [isinstance(value, str) for value in self[0]]
+
 
 def _shown(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
