@@ -39,9 +39,11 @@ from tinynet.training import History, Trainer
 from tinynet.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 
 if TYPE_CHECKING:
-    from tinynet import inspect, plot, testing
+    from tinynet import inspect, onnx, plot, sklearn, testing
+    from tinynet.anomaly import detect_anomaly
     from tinynet.compiler import compile
     from tinynet.rules.describe import describe
+    from tinynet.weights import load_safetensors, save_safetensors
 
 __version__ = "0.1.0"
 
@@ -49,22 +51,26 @@ keep_freed_memory()
 
 __all__ = [
     "History", "Tensor", "Trainer", "autograd", "bspline_basis", "checkpoint", "compile", "custom_gradient", "data",
-    "describe", "elu", "enable_grad", "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid", "hardswish",
-    "hardtanh", "hessian", "hvp", "inspect", "is_grad_enabled", "jacobian", "jvp", "leaky_relu", "log_sigmoid", "log_softmax",
-    "logsumexp", "manual_seed", "mish", "nn", "no_grad", "optim", "plot", "primitive", "relu", "relu6", "scatter", "selu",
-    "set_default_dtype", "sigmoid", "silu", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink",
-    "tensor", "testing", "training", "value_and_grad", "vjp",
+    "describe", "detect_anomaly", "elu", "enable_grad", "erf", "errors", "gelu", "get_default_dtype", "grad", "hardsigmoid",
+    "hardswish", "hardtanh", "hessian", "hvp", "inspect", "is_grad_enabled", "jacobian", "jvp", "leaky_relu",
+    "load_safetensors", "log_sigmoid", "log_softmax", "logsumexp", "manual_seed", "mish", "nn", "no_grad", "onnx", "optim",
+    "plot", "primitive", "relu", "relu6", "save_safetensors", "scatter", "selu", "set_default_dtype", "sigmoid", "silu",
+    "sklearn", "softmax", "softplus", "softsign", "stop_gradient", "swish", "tanhshrink", "tensor", "testing", "training",
+    "value_and_grad", "vjp",
 ]  # fmt: skip
 
 
-_LATER = {"compile": "tinynet.compiler", "describe": "tinynet.rules.describe"}
+_LATER = {
+    "compile": "tinynet.compiler", "describe": "tinynet.rules.describe", "detect_anomaly": "tinynet.anomaly",
+    "load_safetensors": "tinynet.weights", "save_safetensors": "tinynet.weights",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     # a third of the import, and not what every program needs
     from importlib import import_module
 
-    if name in ("inspect", "plot", "testing"):
+    if name in ("inspect", "onnx", "plot", "sklearn", "testing"):
         return import_module(f"tinynet.{name}")
     if name in _LATER:
         return getattr(import_module(_LATER[name]), name)

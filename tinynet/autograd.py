@@ -1,7 +1,9 @@
 """Gradients of given outputs with respect to given inputs, without touching any tensor's `grad`."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
+
+import numpy.typing as npt
 
 from tinynet.errors import GradientError
 from tinynet.graph import backward, behind_hooks, enable_grad, owned
@@ -10,6 +12,28 @@ from tinynet.tensor import Tensor, cotangent, node_of, wrap
 __all__ = ["grad"]
 
 
+Cotangents = npt.ArrayLike | Sequence[npt.ArrayLike | None]
+
+
+@overload
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Cotangents | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: Literal[False] = False,
+) -> tuple[Tensor, ...]: ...
+@overload
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Cotangents | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    *,
+    allow_unused: bool,
+) -> tuple[Tensor | None, ...]: ...
 def grad(
     outputs: Tensor | Sequence[Tensor],
     inputs: Tensor | Sequence[Tensor],

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, overload
 
 import numpy as np
 
 from tinynet.autograd import pull_back
 from tinynet.errors import GradientError
 from tinynet.graph import Node, enable_grad, is_grad_enabled, next_number, no_grad
+from tinynet.mode import noted
 from tinynet.random import rewound, watched
 from tinynet.rules import Layout, Rule, name_of
 from tinynet.rules.checks import refuse
@@ -20,7 +21,14 @@ from tinynet.trees import leaves, mapped
 
 __all__ = ["checkpoint", "custom_gradient", "stop_gradient"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
+
+@overload
+def stop_gradient(x: Tensor) -> Tensor: ...
+@overload
+def stop_gradient(x: T) -> T: ...
 def stop_gradient(x: Any) -> Any:
     """The value of `x` as a constant: no gradient flows through it.
 
@@ -43,7 +51,7 @@ def stop_gradient(x: Any) -> Any:
     return mapped(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, x)
 
 
-def custom_gradient(f: Callable[..., tuple[Any, Callable[..., Any]]]) -> Callable[..., Any]:
+def custom_gradient(f: Callable[P, tuple[T, Callable[..., Any]]]) -> Callable[P, T]:
     """Give a function of tensors a gradient of one's own.
 
     Parameters
@@ -133,7 +141,7 @@ class _CustomCall:
         return zeroed if differentiable else [_as_array(d) for d in zeroed]
 
 
-def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+def checkpoint(f: Callable[P, T]) -> Callable[P, T]:
     """Have a function keep nothing for the backward pass but its inputs, and run again there.
 
     Memory for time: a chain of n layers keeps the activations of all; in √n checkpointed groups it keeps √n inputs and the
@@ -309,7 +317,8 @@ class _OneByOne(Sequence[Any]):
 def _opaque(rule: Rule, value: Any, inputs: Sequence[tuple[Any, Any]], call: Any) -> Any:
     """The value as computed by one node, given the nodes and arrays of its inputs."""
     flat = call.parts.join(value)
-    node = Node(rule, [x for _, x in inputs], {"call": call}, flat, [node for node, _ in inputs])
+    operands, params = [x for _, x in inputs], {"call": call}
+    node = Node(noted(rule, operands, params, flat), operands, params, flat, [node for node, _ in inputs])
     return call.parts.put(wrap(flat, node), value)
 
 

@@ -8,7 +8,7 @@ graph; where it does not, it is a plain array. Arguments and results may be nest
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from operator import index
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -23,6 +23,14 @@ __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 Argnums = int | tuple[int, ...]
 
 
+@overload
+def value_and_grad(
+    f: Callable[..., Any], argnums: int = 0, allow_unused: bool = True
+) -> Callable[..., tuple[Any, Any]]: ...
+@overload
+def value_and_grad(
+    f: Callable[..., Any], argnums: tuple[int, ...], allow_unused: bool = True
+) -> Callable[..., tuple[Any, tuple[Any, ...]]]: ...
 def value_and_grad(
     f: Callable[..., Any], argnums: Argnums = 0, allow_unused: bool = True
 ) -> Callable[..., tuple[Any, Any]]:
@@ -87,6 +95,12 @@ def value_and_grad(
     return compute
 
 
+@overload
+def grad(f: Callable[..., Any], argnums: int = 0, allow_unused: bool = True) -> Callable[..., Any]: ...
+@overload
+def grad(
+    f: Callable[..., Any], argnums: tuple[int, ...], allow_unused: bool = True
+) -> Callable[..., tuple[Any, ...]]: ...
 def grad(f: Callable[..., Any], argnums: Argnums = 0, allow_unused: bool = True) -> Callable[..., Any]:
     """Make the gradient of a function that returns one number.
 
