@@ -4,6 +4,7 @@ That each claim comes to its verdict is seen where all of them are run: ``python
 """
 
 import functools
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -92,10 +93,7 @@ def test_a_training_too_short_fails(script):
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "digits.py"])
 def test_help_names_the_options(script, monkeypatch, capsys):
-    monkeypatch.syspath_prepend(EXAMPLES)
-    specification = importlib.util.spec_from_file_location(script.removesuffix(".py"), EXAMPLES / script)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    module = importlib.import_module(f"examples.{script.removesuffix('.py')}")
     monkeypatch.setattr(sys, "argv", [script, "--help"])
     with pytest.raises(SystemExit) as end:
         module.main()
@@ -103,6 +101,12 @@ def test_help_names_the_options(script, monkeypatch, capsys):
     told = capsys.readouterr().out
     for option in ("--seed", "--plot", "--quick", SHORT.get(script, ["--seed"])[0], *["--seeds"] * (script in SCRIPTS)):
         assert option in told
+
+
+def test_a_script_runs_as_a_module():
+    command = [sys.executable, "-m", "examples.xor", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=EXAMPLES.parent, check=True)
+    assert "--seeds" in done.stdout
 
 
 def test_a_missing_package_is_named(tmp_path):
