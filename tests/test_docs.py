@@ -10,7 +10,10 @@ import tinynet
 from tinynet.rules import TABLE
 
 MODULES = ["tinynet", *(module.name for module in pkgutil.walk_packages(tinynet.__path__, "tinynet."))]
-NEEDS = {"tinynet.plot": "matplotlib", "tinynet.testing": "hypothesis"}
+NEEDS = {
+    "tinynet.plot": "matplotlib", "tinynet.testing": "hypothesis", "tinynet.onnx": "onnx", "tinynet.sklearn": "sklearn",
+    "tinynet.weights": "safetensors",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

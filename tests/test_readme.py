@@ -8,24 +8,47 @@ import shlex
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tinynet as tn
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(
+    r"^```python(?: needs=(?P<needs>\S+))?\n(?P<code>.*?)^```\n(?:\n```text\n(?P<output>.*?)^```\n)?", re.DOTALL | re.MULTILINE
+)
+BLOCKS = [block for block in BLOCK.finditer(README) if not block["needs"]]
+FURTHER = {block["needs"]: block for block in BLOCK.finditer(README) if block["needs"]}
+"""The blocks that need more than NumPy and hypothesis, by the packages that they need; each stands by itself."""
 
 
-def test_python_blocks_run_in_order_and_print_what_is_shown():
+def run(block, namespace):
+    """Run a block, and hold what it prints against what is shown."""
+    line = README.count("\n", 0, block.start("code"))
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile("\n" * line + block["code"], str(ROOT / "README.md"), "exec"), namespace)
+    assert printed.getvalue() == (block["output"] or ""), f"the block at line {line + 1} of README.md"
+
+
+def test_python_blocks_run_in_order_and_print_what_is_shown(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # they write files
     namespace = {"__name__": "__main__"}
-    blocks = list(BLOCK.finditer(README))
-    assert len(blocks) >= 5
-    for block in blocks:
-        line = README.count("\n", 0, block.start("code"))
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile("\n" * line + block["code"], "README.md", "exec"), namespace)
-        assert printed.getvalue() == (block["output"] or ""), f"the block at line {line + 1} of README.md"
+    assert len(BLOCKS) >= 5
+    for block in BLOCKS:
+        run(block, namespace)
+
+
+@pytest.mark.parametrize("needs", FURTHER)
+def test_blocks_that_need_more(needs, tmp_path, monkeypatch):
+    for package in needs.split(","):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    run(FURTHER[needs], {"__name__": "__main__", "np": np, "tn": tn})
+
+
+def test_every_block_is_run():
+    assert README.count("```python") == len(BLOCKS) + len(FURTHER)
 
 
 def test_files_exist():
