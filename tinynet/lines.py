@@ -4,18 +4,18 @@ import os
 import sys
 import warnings
 from functools import cache
-from pathlib import Path
+from os.path import basename, dirname
 from types import FrameType
 
 import numpy as np
 
 __all__ = ["persons_frame", "persons_line", "warn"]
 
-_BESIDE = Path(np.__file__).parent.parent  # where the libraries lie that call a person's functions and tinynet's
-_STANDARD = str(Path(os.__file__).parent) + os.sep
+_BESIDE = dirname(dirname(np.__file__)) + os.sep  # where the libraries lie that call a person's functions and tinynet's
+_STANDARD = dirname(os.__file__) + os.sep
 _LIBRARIES = (
-    str(Path(__file__).parent) + os.sep,
-    *(str(_BESIDE / name) + os.sep for name in ("numpy", "sklearn", "joblib", "dask", "distributed")),
+    dirname(__file__) + os.sep,
+    *(_BESIDE + name + os.sep for name in ("numpy", "sklearn", "joblib", "dask", "distributed")),
     "<__array_function__",
     "<frozen ",
 )
@@ -50,4 +50,4 @@ def _is_library(filename: str) -> bool:
 
 @cache
 def _short(filename: str) -> str:
-    return Path(filename).name
+    return basename(filename)
